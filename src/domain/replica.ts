@@ -9,3 +9,13 @@ export const REPLICA_STATES = [
   'stopped',
 ] as const;
 export type ReplicaState = (typeof REPLICA_STATES)[number];
+
+/** What makes one replica of an instance different from the others. */
+export interface ReplicaPlace {
+  /** Its own for ever, carried as a label. */
+  id: string;
+  /** N of `NAME_instance_N`. */
+  number: number;
+  node: string;
+  hostPort: number;
+}

@@ -69,7 +69,7 @@ export interface ContainerRuntime {
    * Makes the image present. Returns at once when it is. Aborting ends the work on the machine too, and leaves no
    * half image. Two calls for one image share the work.
    *
-   * @throws AvkError AVK_BUILD_FAILED with the last log lines, AVK_DISK_FULL
+   * @throws AvkError AVK_BUILD_FAILED with the last log lines, AVK_BAD_ZIP, AVK_RUNTIME_UNSUPPORTED, AVK_DISK_FULL
    */
   ensureImage(spec: ImageSpec, options: { signal: AbortSignal; log: (line: string) => void }): Promise<void>;
   listImages(): Promise<string[]>;

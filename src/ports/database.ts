@@ -1,4 +1,5 @@
-import type { Kysely, Migration } from 'kysely';
+import type { Kysely } from 'kysely';
+import type { Migration } from 'kysely/migration';
 
 /** Everything a statement inside `transaction` may use. `Tables` is the service's own table map. */
 export type Tx<Tables> = Kysely<Tables>;

@@ -1,0 +1,252 @@
+import { randomUUID } from 'node:crypto';
+import { createWriteStream, existsSync, renameSync } from 'node:fs';
+import { mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { AvkError, messageOf } from '../../../domain/errors.ts';
+import type { Clock } from '../../../ports/clock.ts';
+import type { ImageSpec } from '../../../ports/container-runtime.ts';
+import { runCommand } from '../../host/command.ts';
+import { endFamily } from '../../host/family.ts';
+import { listProcesses, readEnviron } from '../../host/proc.ts';
+import { diskError, syncFolder, writeFileAtomic } from '../../host/write-file.ts';
+import { createBuildLog } from './build-log.ts';
+import { imageFolder, imageOfFolder } from './names.ts';
+import { TOOLCHAINS } from './toolchains.ts';
+import { type UnpackLimits, unpack } from './unpack.ts';
+
+/** The environment variable by which the processes of an interrupted build are found. */
+const BUILD_MARKER = 'AVISHKAR_BUILD';
+/** Folders of this start are no images: builds under way, and images being removed. */
+const STAGING = '.staging-';
+
+export interface ImagesOptions {
+  /** `<home>/images`. */
+  folder: string;
+  /** Kept between builds. */
+  cache: string;
+  nodePath: string;
+  environment: NodeJS.ProcessEnv;
+  buildTimeoutMs: number;
+  limits: UnpackLimits;
+  clock: Clock;
+}
+
+interface Build {
+  /** Aborted when nobody waits for the build any more. */
+  abandon: AbortController;
+  waiting: Set<(line: string) => void>;
+  done: Promise<void>;
+}
+
+/**
+ * Images as folders: `<folder>/<name>/app` is the unpacked app with its dependencies, beside it image.json and build.log.
+ * A folder appears under its name in one step, when all in it is complete.
+ */
+export async function createImages(options: ImagesOptions) {
+  const { folder, clock } = options;
+  const builds = new Map<string, Build>();
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await mkdir(options.cache, { recursive: true, mode: 0o700 });
+  await sweepInterrupted(folder, clock);
+
+  const pathOf = (image: string): string => join(folder, imageFolder(image));
+  const has = (image: string): boolean => existsSync(pathOf(image));
+
+  async function build(spec: ImageSpec, tell: (line: string) => void, abandoned: AbortSignal): Promise<void> {
+    const toolchain = TOOLCHAINS[spec.manifest.runtime];
+    if (!toolchain) {
+      const known = Object.keys(TOOLCHAINS).join(', ');
+      throw new AvkError(
+        'AVK_RUNTIME_UNSUPPORTED',
+        `Apps with runtime ${spec.manifest.runtime} need Docker; without it this platform runs: ${known}.`,
+      );
+    }
+    const staging = join(folder, `${STAGING}${randomUUID()}`);
+    const app = join(staging, 'app');
+    const home = join(staging, 'home');
+    const late = new AbortController();
+    const signal = AbortSignal.any([abandoned, late.signal]);
+    const timer = clock.after(options.buildTimeoutMs, () => {
+      const minutes = Math.round(options.buildTimeoutMs / 6000) / 10;
+      late.abort(new AvkError('AVK_BUILD_FAILED', `The build did not end within ${minutes} min.`));
+    });
+    await mkdir(app, { recursive: true, mode: 0o700 });
+    await mkdir(home, { mode: 0o700 });
+    const log = createBuildLog(join(staging, 'build.log'), tell);
+    const run = (argv: readonly [string, ...string[]], env: Record<string, string>): Promise<number> =>
+      runCommand(argv, {
+        cwd: app,
+        env,
+        marker: `${BUILD_MARKER}=${staging}`,
+        signal,
+        clock,
+        onOutput: log.output,
+        leftovers: 'kill',
+      });
+    try {
+      const zip = join(staging, 'bundle.zip');
+      await pipeline(await openBundle(spec, signal), createWriteStream(zip, { flags: 'wx', mode: 0o600 }), { signal });
+      await unpack(zip, app, options.limits, signal);
+      await rm(zip);
+      const { nodePath, environment, cache } = options;
+      await toolchain.install({ folder: app, run, nodePath, environment, cache, home });
+      await rm(home, { recursive: true, force: true });
+      await log.close();
+      const record = {
+        image: spec.image,
+        runtime: spec.manifest.runtime,
+        builtAt: new Date(clock.now()).toISOString(),
+      };
+      await writeFileAtomic(join(staging, 'image.json'), `${JSON.stringify(record)}\n`);
+      await syncAll(staging, run);
+      signal.throwIfAborted();
+      await rename(staging, pathOf(spec.image));
+      await syncFolder(folder);
+    } catch (error) {
+      await log.close();
+      // Nothing of the build runs any more: `run` returns only then.
+      await rm(staging, { recursive: true, force: true, maxRetries: 3 });
+      if (abandoned.aborted) throw abandoned.reason;
+      throw buildError(late.signal.aborted ? late.signal.reason : error, log.lastLines());
+    } finally {
+      timer.cancel();
+    }
+  }
+
+  async function ensure(spec: ImageSpec, caller: { signal: AbortSignal; log: (line: string) => void }): Promise<void> {
+    const { signal, log } = caller;
+    for (;;) {
+      signal.throwIfAborted();
+      if (has(spec.image)) return;
+      let current = builds.get(spec.image);
+      if (!current) {
+        const abandon = new AbortController();
+        const waiting = new Set<(line: string) => void>();
+        const tell = (line: string): void => {
+          for (const each of waiting) each(line);
+        };
+        const done = build(spec, tell, abandon.signal).finally(() => builds.delete(spec.image));
+        current = { abandon, waiting, done };
+        builds.set(spec.image, current);
+      } else if (current.abandon.signal.aborted) {
+        // It is being cleared away for others that gave up; that is no answer for this caller.
+        await current.done.catch(() => undefined);
+        continue;
+      }
+      return await share(current, signal, log);
+    }
+  }
+
+  async function share(current: Build, signal: AbortSignal, log: (line: string) => void): Promise<void> {
+    // A function of its own, as two callers may pass the same one.
+    const tell = (line: string): void => log(line);
+    current.waiting.add(tell);
+    const gaveUp = new Promise<void>((resolve) => {
+      const leave = (): void => {
+        current.waiting.delete(tell);
+        if (current.waiting.size > 0) resolve();
+        // The last one to leave sees to it that the work has ended before it goes.
+        else current.abandon.abort(signal.reason);
+      };
+      signal.addEventListener('abort', leave, { once: true });
+      current.done.catch(() => undefined).finally(() => signal.removeEventListener('abort', leave));
+    });
+    await Promise.race([current.done, gaveUp]);
+    current.waiting.delete(tell);
+    signal.throwIfAborted();
+  }
+
+  return {
+    ensure,
+    has,
+    /** Where the app of an image is. */
+    appFolder: (image: string): string => join(pathOf(image), 'app'),
+    async list(): Promise<string[]> {
+      const names = await readdir(folder);
+      return names
+        .filter((name) => !name.startsWith('.'))
+        .map(imageOfFolder)
+        .sort();
+    },
+    /** `inUse` is asked, and the image gone from its name, in one step. */
+    async remove(image: string, inUse: () => boolean): Promise<void> {
+      if (!has(image)) return;
+      if (inUse()) throw new AvkError('AVK_IMAGE_IN_USE', `The image ${image} is used by a container.`);
+      const trash = join(folder, `${STAGING}${randomUUID()}`);
+      renameSync(pathOf(image), trash);
+      await rm(trash, { recursive: true, force: true, maxRetries: 3 });
+    },
+    /** Ends all builds. */
+    async close(): Promise<void> {
+      const reason = new AvkError('AVK_CANCELLED', 'The platform is stopping.');
+      const running = [...builds.values()];
+      for (const each of running) each.abandon.abort(reason);
+      await Promise.allSettled(running.map((each) => each.done));
+    },
+  };
+}
+
+/** The store may take its time to open the bundle, and knows nothing of our signal. */
+async function openBundle(spec: ImageSpec, signal: AbortSignal): Promise<Readable> {
+  const opening = spec.bundle();
+  const aborted = new Promise<never>((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+  });
+  aborted.catch(() => undefined);
+  try {
+    return await Promise.race([opening, aborted]);
+  } catch (error) {
+    opening.then((stream) => stream.destroy()).catch(() => undefined);
+    throw error;
+  }
+}
+
+/** After a crash: ends what builds left running, then removes what they left lying. */
+async function sweepInterrupted(folder: string, clock: Clock): Promise<void> {
+  const prefix = `${BUILD_MARKER}=${folder}/`;
+  const markers = new Set<string>();
+  for (const { pid } of await listProcesses()) {
+    for (const entry of readEnviron(pid) ?? []) if (entry.startsWith(prefix)) markers.add(entry);
+  }
+  for (const marker of markers) await endFamily({ leader: null, marker }, clock);
+  for (const name of await readdir(folder)) {
+    if (name.startsWith(STAGING)) await rm(join(folder, name), { recursive: true, force: true, maxRetries: 3 });
+  }
+}
+
+/**
+ * Thousands of small files, so one call for the whole file system; without it a power cut could leave an image whose
+ * name is there and whose bytes are not. Not everywhere present, and not worth failing a build for.
+ */
+async function syncAll(
+  folder: string,
+  run: (argv: readonly [string, ...string[]], env: Record<string, string>) => Promise<number>,
+): Promise<void> {
+  try {
+    await run(['sync', '-f', folder], { PATH: '/usr/bin:/bin' });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException | null)?.code !== 'ENOENT') throw error;
+  }
+}
+
+function buildError(error: unknown, lastLogLines: string[]): unknown {
+  // npm says it in words only.
+  if (lastLogLines.some((line) => /\bENOSPC\b/.test(line))) {
+    return new AvkError('AVK_DISK_FULL', 'The disk became full while the app was built.', {
+      cause: error,
+      lastLogLines,
+    });
+  }
+  if (error instanceof AvkError) {
+    if (error.code !== 'AVK_BUILD_FAILED') return error;
+    return new AvkError(error.code, error.message, { cause: error.cause, lastLogLines });
+  }
+  const disk = diskError(error);
+  if (disk !== error) return disk;
+  return new AvkError('AVK_BUILD_FAILED', `The app could not be built: ${messageOf(error)}.`, {
+    cause: error,
+    lastLogLines,
+  });
+}

@@ -1,0 +1,35 @@
+/** Node states, as users see them. */
+export const NODE_STATES = ['ready', 'suspect', 'lost', 'draining', 'drained'] as const;
+export type NodeState = (typeof NODE_STATES)[number];
+
+/** What is known of a machine at one moment. Percentages are 0-100. */
+export interface NodeSnapshot {
+  name: string;
+  address: string;
+  state: NodeState;
+  cpuPercent: number;
+  memoryPercent: number;
+  diskPercent: number;
+  cores: number;
+  memoryBytes: number;
+  replicas: number;
+  /** Put there in the last moments and not yet seen in the samples. */
+  promised: { cpus: number; memoryMb: number };
+}
+
+/** A sample older than this makes a machine suspect: three of the probe's periods were missed. */
+export const SUSPECT_AFTER_MS = 1500;
+/** Older than this it counts as lost, and its replicas are put elsewhere. */
+export const LOST_AFTER_MS = 4000;
+/** A machine whose disk is fuller than this gets nothing new. */
+export const DISK_LIMIT_PERCENT = 95;
+
+/** The state of a machine by the age of its last sample; `wanted` is what the operator asked of it. */
+export function nodeState(
+  sampleAgeMs: number | null,
+  wanted: 'ready' | 'draining' | 'drained',
+): NodeState {
+  if (sampleAgeMs === null || sampleAgeMs > LOST_AFTER_MS) return 'lost';
+  if (wanted !== 'ready') return wanted;
+  return sampleAgeMs > SUSPECT_AFTER_MS ? 'suspect' : 'ready';
+}

@@ -1,0 +1,172 @@
+import cors from '@fastify/cors';
+import helmet from '@fastify/helmet';
+import swagger from '@fastify/swagger';
+import { type FastifyBaseLogger, type FastifyInstance, fastify, type RawServerDefault } from 'fastify';
+import {
+  createJsonSchemaTransform,
+  serializerCompiler,
+  validatorCompiler,
+  type ZodTypeProvider,
+} from 'fastify-type-provider-zod';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Registry } from 'prom-client';
+import { z } from 'zod';
+import { AvkError } from '../../domain/errors.ts';
+import { type Access, allows, type Principal, type Tokens } from '../auth.ts';
+import type { Log } from '../../ports/log.ts';
+import { problemOf, sendProblem } from './problem.ts';
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Who may use the route. Every route says it. */
+    access?: Access;
+  }
+  interface FastifyRequest {
+    principal: Principal | null;
+  }
+  interface FastifyInstance {
+    /** Answers without an end: a server that closes ends them instead of waiting. */
+    openStreams: Set<{ destroy(): unknown }>;
+  }
+}
+
+export type HttpApp = FastifyInstance<
+  RawServerDefault,
+  IncomingMessage,
+  ServerResponse,
+  FastifyBaseLogger,
+  ZodTypeProvider
+>;
+
+export interface HttpAppOptions {
+  /** As `/home` calls it. */
+  title: string;
+  /** The platform's version, for the OpenAPI document. */
+  version: string;
+  description: string;
+  tokens: Tokens;
+  log: Log;
+  /** The service's last log lines, oldest first. */
+  recentLogLines: () => string[];
+  metrics: Registry;
+  /** Largest JSON body in bytes. Default 1 MiB. */
+  bodyLimit?: number;
+}
+
+const GET_LOGS_LINES = 10;
+
+/**
+ * What every service's HTTP has: validation by zod, problem+json, tokens and roles, OpenAPI, CORS `*` without
+ * credentials, security headers, and the routes that the starting document has in every module.
+ */
+export async function createHttpApp(options: HttpAppOptions): Promise<HttpApp> {
+  const app = fastify({
+    bodyLimit: options.bodyLimit ?? 1_048_576,
+    routerOptions: { ignoreTrailingSlash: true, maxParamLength: 300 },
+    // Answers to requests that come while the service stops are whole answers, on connections that then close.
+    return503OnClosing: false,
+    forceCloseConnections: 'idle',
+    exposeHeadRoutes: false,
+  }).withTypeProvider<ZodTypeProvider>() as unknown as HttpApp;
+  app.setValidatorCompiler(validatorCompiler);
+  app.setSerializerCompiler(serializerCompiler);
+  app.decorateRequest('principal', null);
+  app.decorate('openStreams', new Set<{ destroy(): unknown }>());
+  app.addHook('preClose', async () => {
+    for (const stream of app.openStreams) stream.destroy();
+  });
+
+  app.setErrorHandler((error, request, reply) => {
+    const problem = problemOf(error);
+    if (problem.status >= 500) {
+      options.log.error({ method: request.method, url: request.url, err: error }, `request failed: ${problem.detail}`);
+    }
+    return sendProblem(reply, problem);
+  });
+  app.setNotFoundHandler((request, reply) =>
+    sendProblem(
+      reply,
+      problemOf(new AvkError('AVK_NOT_FOUND', `there is no ${request.method} ${request.url.split('?')[0]}`)),
+    ),
+  );
+
+  app.addHook('onRoute', (route) => {
+    // Added by plugins: preflight requests, documentation.
+    if (route.method === 'OPTIONS' || route.url.startsWith('/docs')) return;
+    if (!route.config?.access) throw new Error(`${String(route.method)} ${route.url} does not say who may use it`);
+  });
+  app.addHook('onRequest', async (request) => {
+    const access = request.routeOptions.config.access ?? 'open';
+    const header = request.headers.authorization;
+    if (header) request.principal = await options.tokens.verify(bearer(header));
+    if (access === 'open') return;
+    if (!request.principal) throw new AvkError('AVK_UNAUTHENTICATED', 'this needs a token: Authorization: Bearer TOKEN');
+    if (!allows(access, request.principal)) {
+      throw new AvkError('AVK_FORBIDDEN', `this needs the role ${access === 'service' ? 'admin' : access}`);
+    }
+  });
+
+  await app.register(helmet, {
+    contentSecurityPolicy: { directives: { 'upgrade-insecure-requests': null } },
+    // The platform speaks plain HTTP by default; telling browsers otherwise would lock people out.
+    strictTransportSecurity: false,
+    crossOriginResourcePolicy: { policy: 'cross-origin' },
+  });
+  await app.register(cors, { origin: '*', credentials: false, methods: ['GET', 'POST', 'PATCH', 'DELETE'] });
+  await app.register(swagger, {
+    openapi: {
+      info: { title: `Avishkar ${options.title}`, version: options.version, description: options.description },
+      components: { securitySchemes: { token: { type: 'http', scheme: 'bearer' } } },
+      security: [{ token: [] }],
+    },
+    transform: createJsonSchemaTransform({ skipList: ['/docs', '/docs/*', '/openapi.json'] }),
+  });
+  commonRoutes(app, options);
+  return app;
+}
+
+function commonRoutes(app: HttpApp, options: HttpAppOptions): void {
+  const tags = ['common'];
+  app.get(
+    '/home',
+    { config: { access: 'open' }, schema: { tags, summary: 'Says who this is', response: { 200: z.string() } } },
+    async (_request, reply) => reply.type('text/plain').send(`Hi, this is ${options.title}`),
+  );
+  app.get(
+    '/health',
+    { config: { access: 'open' }, schema: { tags, summary: 'Answers Ok while it works', response: { 200: z.string() } } },
+    async (_request, reply) => reply.type('text/plain').send('Ok'),
+  );
+  app.get(
+    '/get_logs',
+    {
+      config: { access: 'admin' },
+      schema: { tags, summary: 'The last ten log lines', response: { 200: z.object({ logs: z.string() }) } },
+    },
+    async () => ({
+      logs: options
+        .recentLogLines()
+        .slice(-GET_LOGS_LINES)
+        .map((line) => `${line}\n`)
+        .join(''),
+    }),
+  );
+  app.get(
+    '/metrics',
+    { config: { access: 'admin' }, schema: { tags, summary: 'Prometheus metrics', response: { 200: z.string() } } },
+    async (_request, reply) => reply.type(options.metrics.contentType).send(await options.metrics.metrics()),
+  );
+  app.get('/openapi.json', { config: { access: 'open' }, schema: { hide: true } }, async () => app.swagger());
+}
+
+function bearer(header: string): string {
+  const match = /^Bearer ([\w.~+/=-]+)$/i.exec(header);
+  if (!match?.[1]) throw new AvkError('AVK_UNAUTHENTICATED', 'expected the header Authorization: Bearer TOKEN');
+  return match[1];
+}
+
+/** The signed-in caller of a route that is not open. */
+export function callerOf(request: { principal: Principal | null }): Principal {
+  if (!request.principal) throw new AvkError('AVK_UNAUTHENTICATED', 'this needs a token');
+  return request.principal;
+}

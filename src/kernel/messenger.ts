@@ -1,0 +1,284 @@
+import type { Kysely } from 'kysely';
+import type { Migration } from 'kysely/migration';
+import { messageOf } from '../domain/errors.ts';
+import {
+  type Envelope,
+  type Fields,
+  formatEnvelope,
+  formatText,
+  parseEnvelope,
+  parseText,
+  subjectOf,
+  type Text,
+  type Topic,
+  type Verb,
+} from '../domain/message.ts';
+import type { Clock, Timer } from '../ports/clock.ts';
+import type { Database, Tx } from '../ports/database.ts';
+import type { Delivery, MessageBus, Subscription } from '../ports/message-bus.ts';
+import type { Log } from '../ports/log.ts';
+
+export interface MessengerTables {
+  messenger_inbox: {
+    request_id: string;
+    verb: string;
+    subject: string;
+    attempt: number;
+    received_at: number;
+  };
+  messenger_outbox: {
+    id: number | null;
+    topic: string;
+    key: string;
+    value: string;
+  };
+}
+
+export const messengerMigrations: Record<string, Migration> = {
+  '0001_messenger': {
+    async up(db) {
+      await db.schema
+        .createTable('messenger_inbox')
+        .addColumn('request_id', 'text', (c) => c.notNull())
+        .addColumn('verb', 'text', (c) => c.notNull())
+        .addColumn('subject', 'text', (c) => c.notNull())
+        .addColumn('attempt', 'integer', (c) => c.notNull())
+        .addColumn('received_at', 'bigint', (c) => c.notNull())
+        .addPrimaryKeyConstraint('messenger_inbox_pk', ['request_id', 'verb', 'subject', 'attempt'])
+        .execute();
+      await db.schema
+        .createTable('messenger_outbox')
+        .addColumn('id', 'integer', (c) => c.primaryKey().autoIncrement())
+        .addColumn('topic', 'text', (c) => c.notNull())
+        .addColumn('key', 'text', (c) => c.notNull())
+        .addColumn('value', 'text', (c) => c.notNull())
+        .execute();
+    },
+  },
+};
+
+/** A message taken apart. */
+export type Message<V extends Verb = Verb> = Extract<Text, { verb: V }> & {
+  requestId: string;
+  from: string;
+  data: Record<string, unknown>;
+};
+
+/** One transaction and what is to happen once it is committed. */
+export interface Unit<Tables> {
+  readonly tx: Tx<Tables>;
+  /** Sends when the transaction commits, and only then. */
+  send<V extends Verb>(to: Topic, verb: V, fields: Fields<V>, requestId: string, data?: Record<string, unknown>): void;
+  /** Runs `fn` after the commit, in this process only: for waking things up, not for anything that must happen. */
+  after(fn: () => void): void;
+}
+
+export type Handler<Tables, V extends Verb> = (unit: Unit<Tables>, message: Message<V>) => Promise<void>;
+
+export interface Messenger<Tables> {
+  /** A command: carried out once, however often it arrives. */
+  onCommand<V extends Verb>(verb: V, handler: Handler<Tables, V>): void;
+  /** An answer or a report: the handler decides by the state whether it still matters. */
+  onAnswer<V extends Verb>(verb: V, handler: Handler<Tables, V>): void;
+  /** State changes and messages in one transaction. `fn` may be run again. */
+  transaction<T>(fn: (unit: Unit<Tables>) => Promise<T>): Promise<T>;
+  start(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export interface MessengerOptions<Tables> {
+  /** Goes into `from_topic` where the service has no topic of its own, and names the consumer group. */
+  service: string;
+  /** The topics it listens on. */
+  listens: readonly Topic[];
+  /** `from_topic` of what it sends. */
+  from: string;
+  database: Database<Tables>;
+  bus: MessageBus;
+  clock: Clock;
+  log: Log;
+}
+
+const KEEP_INBOX_MS = 7 * 24 * 3600 * 1000;
+const PRUNE_EVERY_MS = 3600 * 1000;
+const RELAY_BATCH = 500;
+const RELAY_RETRY_MS = 500;
+
+/**
+ * Inbox and outbox of one service. A handler's state changes, the note that the message was seen and the messages it
+ * sends are one transaction, so a crash at any moment neither loses a message nor acts on one twice.
+ */
+export function createMessenger<Tables extends MessengerTables>(
+  options: MessengerOptions<Tables>,
+): Messenger<Tables> {
+  const { database, bus, clock, log } = options;
+  const handlers = new Map<Verb, { command: boolean; handler: Handler<Tables, Verb> }>();
+  let subscription: Subscription | null = null;
+  let relaying: Promise<void> | null = null;
+  let relayWanted = false;
+  let stopped = false;
+  let retryTimer: Timer | null = null;
+  let pruneTimer: Timer | null = null;
+
+  async function transaction<T>(fn: (unit: Unit<Tables>) => Promise<T>): Promise<T> {
+    let outgoing: { topic: string; key: string; value: string }[] = [];
+    let afterwards: (() => void)[] = [];
+    const result = await database.transaction(async (tx) => {
+      // `fn` may be run again: what an aborted run collected does not count.
+      outgoing = [];
+      afterwards = [];
+      const unit: Unit<Tables> = {
+        tx,
+        send(to, verb, fields, requestId, data) {
+          const envelope: Envelope = {
+            to_topic: to,
+            from_topic: options.from,
+            request_id: requestId,
+            msg: formatText(verb, fields),
+            ...(data ? { data } : {}),
+          };
+          const subject = (fields as { name?: string }).name ?? '';
+          outgoing.push({ topic: to, key: subject || requestId, value: formatEnvelope(envelope) });
+        },
+        after: (callback) => afterwards.push(callback),
+      };
+      const value = await fn(unit);
+      if (outgoing.length > 0) await own(tx).insertInto('messenger_outbox').values(outgoing.map(withId)).execute();
+      return value;
+    });
+    if (outgoing.length > 0) relay();
+    for (const callback of afterwards) callback();
+    return result;
+  }
+
+  async function receive(delivery: Delivery): Promise<void> {
+    const message = read(delivery, log);
+    const entry = message && handlers.get(message.verb);
+    if (!message || !entry) return;
+    await transaction(async (unit) => {
+      if (entry.command && !(await isNew(own(unit.tx), message, clock.now()))) return;
+      await entry.handler(unit, message);
+    });
+  }
+
+  /** Publishes what is in the outbox, in order. Runs again for what was added meanwhile. */
+  function relay(): void {
+    relayWanted = true;
+    if (relaying || stopped) return;
+    relaying = (async () => {
+      while (relayWanted && !stopped) {
+        relayWanted = false;
+        await drainOutbox();
+      }
+    })()
+      .catch((error) => {
+        log.warn({ reason: messageOf(error) }, 'messages wait in the outbox');
+        if (!stopped) retryTimer = clock.after(RELAY_RETRY_MS, relay);
+      })
+      .finally(() => {
+        relaying = null;
+        if (relayWanted) relay();
+      });
+  }
+
+  async function drainOutbox(): Promise<void> {
+    for (;;) {
+      const rows = await own(database.read)
+        .selectFrom('messenger_outbox')
+        .selectAll()
+        .orderBy('id')
+        .limit(RELAY_BATCH)
+        .execute();
+      const last = rows.at(-1);
+      if (!last) return;
+      await bus.publish(rows.map(({ topic, key, value }) => ({ topic, key, value })));
+      await database.transaction(async (tx) => {
+        await own(tx).deleteFrom('messenger_outbox').where('id', '<=', last.id).execute();
+      });
+    }
+  }
+
+  function schedulePrune(): void {
+    pruneTimer = clock.after(
+      PRUNE_EVERY_MS,
+      () => {
+        database
+          .transaction(async (tx) => {
+            const old = clock.now() - KEEP_INBOX_MS;
+            await own(tx).deleteFrom('messenger_inbox').where('received_at', '<', old).execute();
+          })
+          .catch((error) => log.warn({ reason: messageOf(error) }, 'old inbox rows could not be removed'))
+          .finally(schedulePrune);
+      },
+      { background: true },
+    );
+  }
+
+  const on =
+    (command: boolean) =>
+    <V extends Verb>(verb: V, handler: Handler<Tables, V>): void => {
+      handlers.set(verb, { command, handler: handler as unknown as Handler<Tables, Verb> });
+    };
+
+  return {
+    onCommand: on(true),
+    onAnswer: on(false),
+    transaction,
+    async start() {
+      relay();
+      schedulePrune();
+      if (options.listens.length > 0) {
+        subscription = await bus.subscribe({ topics: options.listens, group: options.service, handler: receive });
+      }
+    },
+    async stop() {
+      await subscription?.stop();
+      stopped = true;
+      retryTimer?.cancel();
+      pruneTimer?.cancel();
+      await relaying;
+    },
+  };
+}
+
+/** A service's tables hold the kernel's too; TypeScript cannot see that through a type parameter. */
+function own<Tables extends MessengerTables>(db: Kysely<Tables>): Kysely<MessengerTables> {
+  return db as unknown as Kysely<MessengerTables>;
+}
+
+/** SQLite and PostgreSQL both number the row when the id is left out; Kysely's types want it named. */
+function withId(row: { topic: string; key: string; value: string }): MessengerTables['messenger_outbox'] {
+  return row as MessengerTables['messenger_outbox'];
+}
+
+/** A text that nobody understands would fail for ever: it is logged and passed over. */
+function read(delivery: Delivery, log: Log): Message | null {
+  try {
+    const envelope = parseEnvelope(delivery.value);
+    const text = parseText(envelope.msg);
+    if (!text) {
+      log.warn({ topic: delivery.topic, offset: delivery.offset }, 'message passed over: its text is unknown');
+      return null;
+    }
+    return { ...text, requestId: envelope.request_id, from: envelope.from_topic, data: envelope.data ?? {} };
+  } catch (error) {
+    log.warn({ topic: delivery.topic, offset: delivery.offset, reason: messageOf(error) }, 'message passed over');
+    return null;
+  }
+}
+
+async function isNew(tx: Kysely<MessengerTables>, message: Message, now: number): Promise<boolean> {
+  const attempt = typeof message.data.attempt === 'number' ? message.data.attempt : 0;
+  const result = await tx
+    .insertInto('messenger_inbox')
+    .values({
+      request_id: message.requestId,
+      verb: message.verb,
+      subject: subjectOf(message),
+      attempt,
+      received_at: now,
+    })
+    .onConflict((conflict) => conflict.doNothing())
+    .executeTakeFirst();
+  return (result.numInsertedOrUpdatedRows ?? 0n) > 0n;
+}

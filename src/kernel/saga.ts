@@ -1,0 +1,472 @@
+import { AvkError, asAvkError, type ErrorCode, messageOf } from '../domain/errors.ts';
+import type { Verb } from '../domain/message.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { Database } from '../ports/database.ts';
+import { withDeadline } from './deadline.ts';
+import type { Log } from '../ports/log.ts';
+import type { Message, Messenger, Unit } from './messenger.ts';
+import {
+  type JournalEvent,
+  LIVE,
+  readSaga,
+  type SagaFailure,
+  type SagaRow,
+  type SagaTables,
+  sagaTables,
+  writeSaga,
+} from './saga-store.ts';
+
+/**
+ * One step of a saga. It is journaled before (`enter`) and after; between the two it either does something (`run`)
+ * or waits for a message (`answer`). After a crash an entered step is run again, so `run` must find the work of its
+ * predecessor and go on from there.
+ */
+export interface Step<Context, Tables> {
+  name: string;
+  /** Milliseconds for the whole step, retries included. Counted anew after a restart of the platform. */
+  deadlineMs: (context: Context) => number;
+  /** In the transaction that enters the step: the question to ask, the state to show. */
+  enter?: (unit: Unit<Tables>, context: Context, saga: SagaRef) => Promise<void>;
+  /** Returns what to add to the context. Retried while it fails with an error that says it may pass. */
+  run?: (context: Context, tools: StepTools) => Promise<Partial<Context>>;
+  answer?: {
+    verb: Verb;
+    /** @throws AvkError to fail the step */
+    accept: (context: Context, message: Message) => Partial<Context>;
+  };
+  /** Takes the step back; also called when it was entered and not finished. Must bear being called twice. */
+  undo?: (context: Context, tools: StepTools) => Promise<void>;
+  /** Where to go on when the step failed with this error: back to an earlier step with a changed context, or null to fail. */
+  recover?: (error: AvkError, context: Context) => { step: string; context: Partial<Context> } | null;
+}
+
+export interface StepTools {
+  /** Aborts at the deadline and when the saga is cancelled. */
+  signal: AbortSignal;
+  saga: SagaRef;
+}
+
+export interface SagaRef {
+  id: string;
+  kind: string;
+  subject: string;
+  requestId: string;
+}
+
+export interface SagaDefinition<Context, Tables> {
+  kind: string;
+  steps: readonly Step<Context, Tables>[];
+  /** In the transaction that ends it. */
+  onDone: (unit: Unit<Tables>, context: Context, saga: SagaRef) => Promise<void>;
+  onFailed: (
+    unit: Unit<Tables>,
+    context: Context,
+    saga: SagaRef,
+    failure: SagaFailure & { cancelled: boolean },
+  ) => Promise<void>;
+}
+
+export interface Sagas<Tables> {
+  define<Context>(definition: SagaDefinition<Context, Tables>): void;
+  /** Begins one; it runs once the unit's transaction is committed. */
+  begin<Context>(unit: Unit<Tables>, kind: string, saga: Omit<SagaRef, 'kind'>, context: Context): Promise<void>;
+  /** Asks a live saga to end and take its steps back. False when there is none. */
+  cancel(unit: Unit<Tables>, kind: string, subject: string, reason: string): Promise<boolean>;
+  /** The live saga of that kind about that subject. */
+  find(unit: Unit<Tables>, kind: string, subject: string): Promise<SagaRef | null>;
+  /** Goes on with all that a crash or a stop interrupted. */
+  start(): Promise<void>;
+  /** Lets go of all; they go on at the next start. */
+  stop(): Promise<void>;
+}
+
+export interface SagaOptions<Tables> {
+  database: Database<Tables>;
+  messenger: Messenger<Tables>;
+  clock: Clock;
+  log: Log;
+  /** Told `<kind>.<step>.<event>.before|after` around each journal transaction. The kill tests end the process there. */
+  onJournal?: (point: string) => void;
+}
+
+const UNDO_DEADLINE_MS = 60_000;
+const FIRST_RETRY_MS = 200;
+const LONGEST_RETRY_MS = 2000;
+
+type AnyStep<Tables> = Step<unknown, Tables>;
+type AnyDefinition<Tables> = SagaDefinition<unknown, Tables>;
+
+/** Why a saga that runs in this process should stop what it does. */
+class Cancelled extends Error {}
+class Stopping extends Error {}
+
+export function createSagas<Tables extends SagaTables>(options: SagaOptions<Tables>): Sagas<Tables> {
+  const { database, messenger, clock, log } = options;
+  const definitions = new Map<string, AnyDefinition<Tables>>();
+  /** Sagas under way in this process: how to interrupt the step, and how to wake one that waits for an answer. */
+  const live = new Map<string, { abort: AbortController; wake: () => void; done: Promise<void> }>();
+  let stopping = false;
+
+  const read = (id: string): Promise<SagaRow | null> => readSaga(sagaTables(database.read), id);
+
+  /** One journal entry with everything that belongs to it, in one transaction. */
+  async function journal(
+    row: SagaRow,
+    step: string,
+    event: JournalEvent,
+    change: Partial<Omit<SagaRow, 'id'>>,
+    also?: (unit: Unit<Tables>) => Promise<void>,
+  ): Promise<SagaRow> {
+    const point = `${row.kind}.${step}.${event}`;
+    options.onJournal?.(`${point}.before`);
+    await messenger.transaction(async (unit) => {
+      await writeSaga(sagaTables(unit.tx), row.id, change, { step, event }, clock.now());
+      await also?.(unit);
+    });
+    options.onJournal?.(`${point}.after`);
+    return { ...row, ...change };
+  }
+
+  function definitionOf(row: SagaRow): AnyDefinition<Tables> {
+    const definition = definitions.get(row.kind);
+    if (!definition) throw new AvkError('AVK_INTERNAL', `no saga of kind ${row.kind} is defined`);
+    return definition;
+  }
+
+  function drive(id: string): void {
+    if (stopping || live.has(id)) return;
+    const abort = new AbortController();
+    const entry = { abort, wake: () => {}, done: Promise.resolve() };
+    live.set(id, entry);
+    entry.done = advance(id, entry)
+      .catch((error) => {
+        if (error instanceof Stopping) return;
+        log.error({ saga: id, reason: messageOf(error) }, 'a saga was interrupted; it goes on shortly');
+        if (!stopping) clock.after(1000, () => drive(id), { background: true });
+      })
+      .finally(() => live.delete(id));
+  }
+
+  async function advance(id: string, entry: { abort: AbortController; wake: () => void }): Promise<void> {
+    for (;;) {
+      const row = await read(id);
+      if (!row || !LIVE.includes(row.state)) return;
+      if (stopping) throw new Stopping();
+      if (row.state === 'compensating') {
+        await compensate(row);
+        return;
+      }
+      if (row.cancel_reason !== null) {
+        const step = definitionOf(row).steps[row.step];
+        await fail(row, step?.name ?? 'end', new AvkError('AVK_CANCELLED', row.cancel_reason));
+        continue;
+      }
+      if (entry.abort.signal.aborted) entry.abort = new AbortController();
+      await take(row, entry);
+    }
+  }
+
+  /** Enters the row's step if need be and carries it out; or ends the saga after its last one. */
+  async function take(start: SagaRow, entry: { abort: AbortController; wake: () => void }): Promise<void> {
+    const definition = definitionOf(start);
+    const step = definition.steps[start.step];
+    const context = JSON.parse(start.context) as unknown;
+    if (!step) {
+      await finish(start, definition, context);
+      return;
+    }
+    let row = start;
+    if (row.entered === 0) {
+      row = await journal(row, step.name, 'entered', { entered: 1 }, async (unit) =>
+        step.enter?.(unit, context, refOf(row)),
+      );
+    }
+    try {
+      if (step.answer) {
+        await waitForAnswer(row, step, entry);
+        return;
+      }
+      const added = await runStep(row, step, context, entry.abort.signal);
+      // A cancel that came while the step ended is seen by the next turn of the loop, with the step's result on record.
+      await journal(row, step.name, 'finished', {
+        step: row.step + 1,
+        entered: 0,
+        context: JSON.stringify({ ...(context as object), ...added }),
+      });
+    } catch (error) {
+      if (error instanceof Stopping) throw error;
+      if (error instanceof Cancelled) return;
+      await recoverOrFail(row, step, context, asAvkError(error));
+    }
+  }
+
+  /** Ends a saga that went well, unless it was cancelled in the last moment: then the next turn takes it back. */
+  async function finish(row: SagaRow, definition: AnyDefinition<Tables>, context: unknown): Promise<void> {
+    try {
+      await journal(row, 'end', 'ended', { state: 'done' }, async (unit) => {
+        const now = await readSaga(sagaTables(unit.tx), row.id);
+        if (now?.cancel_reason != null) throw new Cancelled(now.cancel_reason);
+        await definition.onDone(unit, context, refOf(row));
+      });
+    } catch (error) {
+      if (!(error instanceof Cancelled)) throw error;
+    }
+  }
+
+  async function runStep(
+    row: SagaRow,
+    step: AnyStep<Tables>,
+    context: unknown,
+    cancelled: AbortSignal,
+  ): Promise<object> {
+    return withDeadline(
+      clock,
+      step.deadlineMs(context),
+      `${step.name} of ${row.subject}`,
+      async (signal) => {
+        for (let wait = FIRST_RETRY_MS; ; wait = Math.min(wait * 2, LONGEST_RETRY_MS)) {
+          try {
+            return ((await step.run?.(context, { signal, saga: refOf(row) })) ?? {}) as object;
+          } catch (error) {
+            if (signal.aborted || !(error instanceof AvkError) || !error.retryable) throw error;
+            log.info({ saga: row.id, step: step.name, reason: error.message }, 'the step is tried again');
+            await clock.sleep(wait, signal);
+          }
+        }
+      },
+      cancelled,
+    );
+  }
+
+  async function waitForAnswer(
+    row: SagaRow,
+    step: AnyStep<Tables>,
+    entry: { abort: AbortController; wake: () => void },
+  ): Promise<void> {
+    const what = `${step.name} of ${row.subject}`;
+    await withDeadline(
+      clock,
+      step.deadlineMs(JSON.parse(row.context)),
+      what,
+      async (signal) => {
+        for (;;) {
+          const woken = new Promise<void>((resolve) => {
+            entry.wake = resolve;
+          });
+          // Read after the wake is in place: an answer between the two is not missed.
+          const now = await read(row.id);
+          if (!now || now.state !== 'running' || now.step !== row.step) return;
+          if (now.failure) throw errorOf(JSON.parse(now.failure) as SagaFailure);
+          await woken;
+          signal.throwIfAborted();
+        }
+      },
+      entry.abort.signal,
+    );
+  }
+
+  /** In the transaction of the message: an answer counts iff a step of a saga of this request waits for it. */
+  async function acceptAnswer(unit: Unit<Tables>, message: Message): Promise<void> {
+    const tx = sagaTables(unit.tx);
+    const rows = await tx
+      .selectFrom('sagas')
+      .selectAll()
+      .where('request_id', '=', message.requestId)
+      .where('state', '=', 'running')
+      .execute();
+    for (const row of rows) {
+      const step = definitionOf(row).steps[row.step];
+      if (row.entered !== 1 || step?.answer?.verb !== message.verb) continue;
+      const context = JSON.parse(row.context) as object;
+      const change = answerChange(row, step, context, message);
+      const event: JournalEvent = change.failure ? 'failed' : 'finished';
+      await writeSaga(tx, row.id, change, { step: step.name, event }, clock.now());
+      unit.after(() => {
+        options.onJournal?.(`${row.kind}.${step.name}.${event}.after`);
+        live.get(row.id)?.wake();
+      });
+      return;
+    }
+    log.debug({ requestId: message.requestId, verb: message.verb }, 'an answer that nobody waits for');
+  }
+
+  function answerChange(
+    row: SagaRow,
+    step: AnyStep<Tables>,
+    context: object,
+    message: Message,
+  ): Partial<Omit<SagaRow, 'id'>> {
+    try {
+      const added = step.answer?.accept(context, message) as object;
+      return { step: row.step + 1, entered: 0, context: JSON.stringify({ ...context, ...added }) };
+    } catch (error) {
+      return { failure: JSON.stringify(failureOf(step.name, asAvkError(error))) };
+    }
+  }
+
+  async function recoverOrFail(
+    row: SagaRow,
+    step: AnyStep<Tables>,
+    context: unknown,
+    error: AvkError,
+  ): Promise<void> {
+    const recovery = step.recover?.(error, context);
+    const target = recovery ? definitionOf(row).steps.findIndex((other) => other.name === recovery.step) : -1;
+    if (!recovery || target < 0) {
+      await fail(row, step.name, error);
+      return;
+    }
+    log.info({ saga: row.id, step: step.name, reason: error.message }, `going back to ${recovery.step}`);
+    await journal(row, step.name, 'failed', {
+      step: target,
+      entered: 0,
+      failure: null,
+      context: JSON.stringify({ ...(context as object), ...(recovery.context as object) }),
+    });
+  }
+
+  async function fail(row: SagaRow, step: string, error: AvkError): Promise<void> {
+    const failure = JSON.stringify(failureOf(step, error));
+    // A step that was not entered has nothing to take back.
+    const undoFrom = row.entered === 1 ? row.step : row.step - 1;
+    await journal(row, step, 'failed', { state: 'compensating', step: undoFrom, entered: 1, failure });
+  }
+
+  /** Takes the steps back, from the one in the row to the first, then ends the saga. */
+  async function compensate(start: SagaRow): Promise<void> {
+    const definition = definitionOf(start);
+    const context = JSON.parse(start.context) as unknown;
+    let row = start;
+    for (; row.step >= 0; ) {
+      const step = definition.steps[row.step];
+      const event = step ? await undoStep(row, step, context) : 'undone';
+      row = await journal(row, step?.name ?? 'end', event, { step: row.step - 1 });
+    }
+    const failure = JSON.parse(row.failure ?? '{}') as SagaFailure;
+    const cancelled = failure.code === 'AVK_CANCELLED';
+    await journal(row, 'end', 'ended', { state: cancelled ? 'cancelled' : 'failed' }, (unit) =>
+      definition.onFailed(unit, context, refOf(row), { ...failure, cancelled }),
+    );
+  }
+
+  async function undoStep(row: SagaRow, step: AnyStep<Tables>, context: unknown): Promise<JournalEvent> {
+    const undo = step.undo;
+    if (!undo) return 'undone';
+    const abort = new AbortController();
+    const entry = live.get(row.id);
+    if (entry) entry.abort = abort;
+    const what = `taking back ${step.name} of ${row.subject}`;
+    try {
+      await withDeadline(
+        clock,
+        UNDO_DEADLINE_MS,
+        what,
+        async (signal) => {
+          for (let wait = FIRST_RETRY_MS; ; wait = Math.min(wait * 2, LONGEST_RETRY_MS)) {
+            try {
+              await undo(context, { signal, saga: refOf(row) });
+              return;
+            } catch (error) {
+              if (signal.aborted) throw error;
+              log.warn({ saga: row.id, step: step.name, reason: messageOf(error) }, `${what} failed; trying again`);
+              await clock.sleep(wait, signal);
+            }
+          }
+        },
+        abort.signal,
+      );
+      return 'undone';
+    } catch (error) {
+      if (stopping) throw new Stopping();
+      log.error({ saga: row.id, step: step.name, reason: messageOf(error) }, `${what} was given up`);
+      return 'undo-failed';
+    }
+  }
+
+  return {
+    define(definition) {
+      definitions.set(definition.kind, definition as unknown as AnyDefinition<Tables>);
+      for (const step of definition.steps) {
+        if (step.answer) messenger.onAnswer(step.answer.verb, acceptAnswer);
+      }
+    },
+    async begin(unit, kind, saga, context) {
+      const now = clock.now();
+      await sagaTables(unit.tx)
+        .insertInto('sagas')
+        .values({
+          id: saga.id,
+          kind,
+          subject: saga.subject,
+          request_id: saga.requestId,
+          state: 'running',
+          step: 0,
+          entered: 0,
+          context: JSON.stringify(context),
+          failure: null,
+          cancel_reason: null,
+          created_at: now,
+          updated_at: now,
+        })
+        .execute();
+      unit.after(() => drive(saga.id));
+    },
+    async cancel(unit, kind, subject, reason) {
+      const row = await findLive(unit, kind, subject);
+      if (!row) return false;
+      await sagaTables(unit.tx)
+        .updateTable('sagas')
+        .set({ cancel_reason: reason, updated_at: clock.now() })
+        .where('id', '=', row.id)
+        .where('cancel_reason', 'is', null)
+        .execute();
+      unit.after(() => {
+        if (row.state === 'running') live.get(row.id)?.abort.abort(new Cancelled(reason));
+      });
+      return true;
+    },
+    async find(unit, kind, subject) {
+      const row = await findLive(unit, kind, subject);
+      return row ? refOf(row) : null;
+    },
+    async start() {
+      const rows = await sagaTables(database.read)
+        .selectFrom('sagas')
+        .select('id')
+        .where('state', 'in', LIVE)
+        .orderBy('created_at')
+        .execute();
+      for (const row of rows) drive(row.id);
+    },
+    async stop() {
+      stopping = true;
+      const waiting = [...live.values()].map((entry) => {
+        entry.abort.abort(new Stopping());
+        return entry.done;
+      });
+      await Promise.all(waiting);
+    },
+  };
+
+  async function findLive(unit: Unit<Tables>, kind: string, subject: string): Promise<SagaRow | undefined> {
+    return sagaTables(unit.tx)
+      .selectFrom('sagas')
+      .selectAll()
+      .where('kind', '=', kind)
+      .where('subject', '=', subject)
+      .where('state', 'in', LIVE)
+      .executeTakeFirst();
+  }
+}
+
+function refOf(row: SagaRow): SagaRef {
+  return { id: row.id, kind: row.kind, subject: row.subject, requestId: row.request_id };
+}
+
+function failureOf(step: string, error: AvkError): SagaFailure {
+  return { code: error.code, reason: error.message, step, lastLogLines: error.lastLogLines };
+}
+
+function errorOf(failure: SagaFailure): AvkError {
+  return new AvkError(failure.code as ErrorCode, failure.reason, { lastLogLines: failure.lastLogLines });
+}

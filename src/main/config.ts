@@ -1,0 +1,44 @@
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { z } from 'zod';
+import { AvkError } from '../domain/errors.ts';
+import { DEFAULT_REPLICA_PORTS, portRangeSchema } from '../domain/ports.ts';
+
+/** What `avishkar up` is told. */
+export const configSchema = z.strictObject({
+  /** All state is below it. */
+  home: z
+    .string()
+    .min(1)
+    .default(() => join(homedir(), '.avishkar'))
+    .transform((path) => resolve(path)),
+  /** Address that the platform and the apps are served on. */
+  host: z.string().min(1).default('127.0.0.1'),
+  /** The application manager's port; the other services follow. 0: any free ones. */
+  port: z.int().min(0).max(65_527).default(8010),
+  /** How many machines to pretend. */
+  nodes: z.int().min(1).max(64).default(1),
+  /** Whether a new platform deploys the sample app. */
+  demo: z.boolean().default(true),
+  /** First public port of apps, as in the starting document's NginxPort. */
+  firstPort: z.int().min(1024).max(65_000).default(2000),
+  /** Ports that replicas get. */
+  replicaPorts: portRangeSchema.default(DEFAULT_REPLICA_PORTS),
+  /** Longest a build may take, in seconds. */
+  buildSeconds: z.number().min(1).max(86_400).default(600),
+  logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
+});
+export type Config = z.infer<typeof configSchema>;
+
+/** @throws AvkError AVK_BAD_CONFIG that names the option, its value and what was expected */
+export function readConfig(given: Record<string, unknown>): Config {
+  const parsed = configSchema.safeParse(given);
+  if (parsed.success) return parsed.data;
+  const errors = parsed.error.issues.map((issue) => {
+    const path = issue.path.join('.');
+    const received = JSON.stringify(given[String(issue.path[0])]) ?? 'nothing';
+    return { path, message: issue.message, received };
+  });
+  const first = errors[0];
+  throw new AvkError('AVK_BAD_CONFIG', `${first?.path}: ${first?.message}, got ${first?.received}`, { errors });
+}

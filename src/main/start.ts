@@ -1,0 +1,117 @@
+import { randomBytes } from 'node:crypto';
+import { AvkError, messageOf } from '../domain/errors.ts';
+import type { ServiceName } from '../kernel/service.ts';
+import type { Config } from './config.ts';
+import { type Composition, compose, portOf, publicAddress } from './compose.ts';
+import { embeddedEngines, type Engines, type Hooks } from './engines.ts';
+import { type Home, takeHome } from './home.ts';
+
+/** A running platform. */
+export interface Platform {
+  /** `http://HOST:PORT` of the application manager. */
+  url: string;
+  /** True on the first start of this home. */
+  first: boolean;
+  /** The administrator's password, when it was made just now. */
+  madePassword: string | null;
+  composition: Composition;
+  /** Stops in order. Repeating it waits for the first. */
+  stop(): Promise<void>;
+}
+
+export interface StartOptions {
+  /** For `admin` at the first start; otherwise one is made. */
+  adminPassword?: string | undefined;
+  hooks?: Hooks;
+}
+
+/**
+ * Starts the platform in this process. What a failed start opened is closed again.
+ *
+ * @throws AvkError AVK_HOME_LOCKED, AVK_HOME_UNUSABLE, AVK_PORT_IN_USE, AVK_DISK_FULL
+ */
+export async function start(config: Config, options: StartOptions = {}): Promise<Platform> {
+  const home: Home = takeHome(config.home);
+  const undo: (() => Promise<void> | void)[] = [() => home.release()];
+  try {
+    const engines = await embeddedEngines(config, home, options.hooks ?? {});
+    undo.unshift(() => engines.close());
+    const composition = await compose(config, home, engines, options.hooks ?? {});
+    undo.unshift(() => composition.close());
+    const { first, madePassword } = await firstAdmin(composition, options.adminPassword);
+    for (const service of composition.services) {
+      undo.unshift(() => service.stop());
+      await service.start();
+    }
+    const ports = await listen(composition, config, undo);
+    const registration = await register(engines, config, ports);
+    undo.unshift(() => registration.close());
+    let stopped: Promise<void> | null = null;
+    return {
+      url: `http://${publicAddress(config)}:${ports.get('application-manager')}`,
+      first,
+      madePassword,
+      composition,
+      stop() {
+        stopped ??= unwind(undo);
+        return stopped;
+      },
+    };
+  } catch (error) {
+    await unwind(undo);
+    throw error;
+  }
+}
+
+async function firstAdmin(
+  composition: Composition,
+  given: string | undefined,
+): Promise<{ first: boolean; madePassword: string | null }> {
+  const password = given ?? randomBytes(12).toString('base64url');
+  const first = await composition.authenticator.addFirstAdmin(password);
+  return { first, madePassword: first && given === undefined ? password : null };
+}
+
+async function listen(
+  composition: Composition,
+  config: Config,
+  undo: (() => Promise<void> | void)[],
+): Promise<Map<ServiceName, number>> {
+  const ports = new Map<ServiceName, number>();
+  for (const { name, http } of composition.services) {
+    undo.unshift(() => http.close());
+    const port = portOf(name, config);
+    try {
+      const address = await http.listen({ host: config.host, port });
+      ports.set(name, Number(new URL(address).port));
+    } catch (cause) {
+      if ((cause as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw cause;
+      throw new AvkError(
+        'AVK_PORT_IN_USE',
+        `port ${port}, which ${name} needs, is in use; stop what uses it, or choose other ports with --port (the services take PORT to PORT+8)`,
+        { cause },
+      );
+    }
+  }
+  return ports;
+}
+
+async function register(engines: Engines, config: Config, ports: Map<ServiceName, number>) {
+  const session = await engines.registry.session('platform');
+  const ip = publicAddress(config);
+  for (const [name, port] of ports) {
+    await session.register({ name, kind: 'service', address: { ip, port }, direct: [{ ip, port }] });
+  }
+  return session;
+}
+
+/** Undoes in order; what fails is said and does not keep the rest from being undone. */
+async function unwind(undo: readonly (() => Promise<void> | void)[]): Promise<void> {
+  for (const step of undo) {
+    try {
+      await step();
+    } catch (error) {
+      process.stderr.write(`while stopping: ${messageOf(error)}\n`);
+    }
+  }
+}

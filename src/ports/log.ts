@@ -1,0 +1,7 @@
+/** What services write their logs to; pino's loggers are such. Fields first, sentence second. */
+export interface Log {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}

@@ -1,0 +1,297 @@
+import { AvkError } from '../../domain/errors.ts';
+import { DEPLOYING, ENDED, type InstanceSpec } from '../../domain/instance.ts';
+import { type Manifest, type Scale, scaleSchema } from '../../domain/manifest.ts';
+import { isReserved, nameKey } from '../../domain/names.ts';
+import { MASK, resolveSettings } from '../../domain/settings.ts';
+import type { Events } from '../../kernel/events.ts';
+import type { Messenger, Unit } from '../../kernel/messenger.ts';
+import type { Sagas } from '../../kernel/saga.ts';
+import type { SecretBox } from '../../kernel/secret-box.ts';
+import type { Clock } from '../../ports/clock.ts';
+import type { Random } from '../../ports/random.ts';
+import { DEPLOYED_APPS, type LaunchContext } from './launch-saga.ts';
+import type { ScaleContext } from './scale-saga.ts';
+import {
+  type ApplicationManagerTables,
+  type BaseAppRow,
+  type InstanceRow,
+  manifestOf,
+  readBaseApp,
+  readInstance,
+} from './store.ts';
+import { type LiveEvent, note } from './timeline.ts';
+
+export interface DeployRequest {
+  appName: string;
+  version?: string | undefined;
+  instanceName?: string | undefined;
+  config?: Record<string, unknown> | undefined;
+  scale?: Partial<Scale> | undefined;
+}
+
+/** What a command answers at once; the rest shows in the instance's state. */
+export interface Accepted {
+  instanceName: string;
+  requestId: string;
+  state: string;
+}
+
+/** What users ask of instances. Each is one transaction; all that takes time follows from it. */
+export interface Instances {
+  deploy(request: DeployRequest, by: string, idempotencyKey?: string): Promise<Accepted>;
+  /** Ends it wherever it stands. Repeating is harmless. */
+  stop(instance: InstanceRow): Promise<Accepted>;
+  /** Gives up a deployment under way. */
+  cancel(instance: InstanceRow): Promise<Accepted>;
+  scale(
+    instance: InstanceRow,
+    wanted: { min?: number | undefined; max?: number | undefined; replicas?: number | undefined },
+  ): Promise<Accepted>;
+}
+
+export interface InstancesDeps {
+  messenger: Messenger<ApplicationManagerTables>;
+  sagas: Sagas<ApplicationManagerTables>;
+  events: Events<LiveEvent>;
+  secrets: SecretBox;
+  clock: Clock;
+  random: Random;
+}
+
+const MOST_SUFFIXES = 100_000;
+const KEEP_IDEMPOTENCY_MS = 24 * 3600 * 1000;
+type T = ApplicationManagerTables;
+
+export function createInstances(deps: InstancesDeps): Instances {
+  const { messenger, sagas, events, clock, random } = deps;
+
+  async function deploy(request: DeployRequest, by: string, idempotencyKey?: string): Promise<Accepted> {
+    // Chosen out here, as the transaction may be run again.
+    const requestId = random.uuid();
+    const sagaId = random.uuid();
+    return messenger.transaction(async (unit) => {
+      if (idempotencyKey !== undefined) {
+        const earlier = await recall(unit, by, idempotencyKey, request);
+        if (earlier) return earlier;
+      }
+      const app = await readBaseApp(unit.tx, request.appName, request.version);
+      if (!app) throw await unknownApp(unit, request);
+      const manifest = manifestOf(app);
+      const settings = resolveSettings(manifest, request.config ?? {});
+      const scale = mergeScale(manifest, request.scale);
+      const name = request.instanceName ?? (await firstFreeName(unit, app.name));
+      const before = await readInstance(unit.tx, name);
+      if (before && !ENDED.includes(before.state)) {
+        throw new AvkError('AVK_NAME_TAKEN', `${before.name} is ${before.state}; stop it first or choose another name`);
+      }
+      const generation = (before?.generation ?? 0) + 1;
+      const sealed = Object.fromEntries(
+        Object.entries(settings.secrets).map(([key, value]) => [key, deps.secrets.seal(value)]),
+      );
+      const values = Object.fromEntries(Object.entries(settings.values).map(([key, value]) => [key, String(value)]));
+      const spec: InstanceSpec = {
+        instance: name,
+        generation,
+        appName: app.name,
+        version: app.version,
+        image: imageName(app),
+        bundle: { container: DEPLOYED_APPS, key: `${name}/${generation}.zip` },
+        manifest,
+        env: { ...manifest.env, ...values },
+        sealed,
+        scale,
+      };
+      const now = clock.now();
+      const row: InstanceRow = {
+        name_key: nameKey(name),
+        name,
+        app_name: app.name,
+        version: app.version,
+        state: 'requested',
+        ending: null,
+        generation,
+        spec: JSON.stringify(spec),
+        config: JSON.stringify({ ...settings.values, ...Object.fromEntries(Object.keys(sealed).map((key) => [key, MASK])) }),
+        request_id: requestId,
+        endpoint: null,
+        node: null,
+        reason: null,
+        last_log_lines: null,
+        created_at: now,
+        created_by: by,
+        updated_at: now,
+      };
+      await unit.tx.deleteFrom('instances').where('name_key', '=', row.name_key).execute();
+      await unit.tx.insertInto('instances').values(row).execute();
+      await note(unit, events, row, { at: now, kind: 'requested', text: `deploying ${app.name} ${app.version}` });
+      const context: LaunchContext = { spec, source: app.blob_key, settings: { ...values, ...sealed } };
+      await sagas.begin(unit, 'launch', { id: sagaId, subject: name, requestId }, context);
+      const accepted: Accepted = { instanceName: name, requestId, state: 'requested' };
+      if (idempotencyKey !== undefined) await remember(unit, by, idempotencyKey, request, accepted);
+      return accepted;
+    });
+  }
+
+  async function end(instance: InstanceRow, ending: 'stopped' | 'cancelled'): Promise<Accepted> {
+    const requestId = random.uuid();
+    return messenger.transaction(async (unit) => {
+      const row = await readInstance(unit.tx, instance.name);
+      if (!row || row.created_at !== instance.created_at) throw new AvkError('AVK_NOT_FOUND', `${instance.name} is gone`);
+      const accepted = (state: string, id = row.request_id): Accepted => ({ instanceName: row.name, requestId: id, state });
+      if (ENDED.includes(row.state)) return accepted(row.state);
+      // A stop that failed said so in the reason; then asking again asks again.
+      if (row.state === 'stopping' && row.reason === null) return accepted('stopping');
+      if (ending === 'cancelled' && row.state !== 'stopping' && !DEPLOYING.includes(row.state)) {
+        throw new AvkError('AVK_CONFLICT', `${row.name} is ${row.state}, there is no deployment to cancel; stop it instead`);
+      }
+      const now = clock.now();
+      const changed = { ...row, state: 'stopping' as const };
+      await note(unit, events, changed, {
+        at: now,
+        kind: 'stopping',
+        text: ending === 'cancelled' ? 'cancelling the deployment' : 'stopping',
+      });
+      // The launch still runs: taking it back is all there is to do, and it reports by itself.
+      const launching = await sagas.cancel(unit, 'launch', row.name, 'cancelled on request');
+      await unit.tx
+        .updateTable('instances')
+        .set({
+          state: 'stopping',
+          ending,
+          reason: null,
+          updated_at: now,
+          ...(launching ? {} : { request_id: requestId }),
+        })
+        .where('name_key', '=', row.name_key)
+        .execute();
+      if (launching) return accepted('stopping');
+      const { manifest } = JSON.parse(row.spec) as InstanceSpec;
+      unit.send('DeploymentManager', 'stop app', { name: row.name }, requestId, {
+        cancelled: ending === 'cancelled',
+        stopSeconds: manifest.stopSeconds,
+        app: { name: row.name, appName: row.app_name, generation: row.generation },
+      });
+      return accepted('stopping', requestId);
+    });
+  }
+
+  return {
+    deploy,
+    stop: (instance) => end(instance, 'stopped'),
+    cancel: (instance) => end(instance, 'cancelled'),
+    async scale(instance, wanted) {
+      const requestId = random.uuid();
+      const sagaId = random.uuid();
+      return messenger.transaction(async (unit) => {
+        const row = await readInstance(unit.tx, instance.name);
+        if (row?.state !== 'running' && row?.state !== 'degraded') {
+          throw new AvkError('AVK_CONFLICT', `${instance.name} is ${row?.state ?? 'gone'}; only a running instance can be scaled`);
+        }
+        const spec = JSON.parse(row.spec) as InstanceSpec;
+        const change = wanted.replicas === undefined ? wanted : { min: wanted.replicas, max: wanted.replicas };
+        const scale = mergeScale({ ...spec.manifest, scale: spec.scale }, change);
+        const now = clock.now();
+        await unit.tx
+          .updateTable('instances')
+          .set({ spec: JSON.stringify({ ...spec, scale }), updated_at: now })
+          .where('name_key', '=', row.name_key)
+          .execute();
+        const text = scale.min === scale.max ? `scaling to ${scale.min}` : `scaling to ${scale.min} to ${scale.max}`;
+        await note(unit, events, row, { at: now, kind: 'scaling', text });
+        // The newest wish counts: one that has not been told yet is given up.
+        await sagas.cancel(unit, 'scale', row.name, 'replaced by a newer one');
+        const context: ScaleContext = { generation: row.generation, scale: { min: scale.min, max: scale.max } };
+        await sagas.begin(unit, 'scale', { id: sagaId, subject: row.name, requestId }, context);
+        return { instanceName: row.name, requestId, state: row.state };
+      });
+    },
+  };
+
+  async function recall(unit: Unit<T>, owner: string, key: string, request: DeployRequest): Promise<Accepted | null> {
+    await unit.tx
+      .deleteFrom('idempotency')
+      .where('at', '<', clock.now() - KEEP_IDEMPOTENCY_MS)
+      .execute();
+    const row = await unit.tx
+      .selectFrom('idempotency')
+      .selectAll()
+      .where('owner', '=', owner)
+      .where('key', '=', key)
+      .executeTakeFirst();
+    if (!row) return null;
+    if (row.request !== fingerprint(request)) {
+      throw new AvkError('AVK_UNACCEPTABLE', 'this Idempotency-Key was used for another request');
+    }
+    return JSON.parse(row.response) as Accepted;
+  }
+
+  async function remember(
+    unit: Unit<T>,
+    owner: string,
+    key: string,
+    request: DeployRequest,
+    accepted: Accepted,
+  ): Promise<void> {
+    await unit.tx
+      .insertInto('idempotency')
+      .values({ owner, key, request: fingerprint(request), response: JSON.stringify(accepted), at: clock.now() })
+      .execute();
+  }
+
+  /** Tells requests apart without keeping their secrets. */
+  function fingerprint(request: DeployRequest): string {
+    return JSON.stringify([
+      request.appName,
+      request.version,
+      request.instanceName,
+      request.scale,
+      Object.keys(request.config ?? {}).sort(),
+    ]);
+  }
+}
+
+/** Deterministic, and fit for a container image's name: lower case, the content's hash in it. */
+function imageName(app: BaseAppRow): string {
+  return `${app.name_key}:${app.version.replaceAll('+', '_')}-${app.sha256.slice(0, 12)}`;
+}
+
+function mergeScale(manifest: Pick<Manifest, 'scale'>, wanted: Partial<Scale> | undefined): Scale {
+  const given = Object.fromEntries(Object.entries(wanted ?? {}).filter(([, value]) => value !== undefined));
+  const merged = { ...manifest.scale, ...given } as Scale;
+  // Who names one bound only means it, also where it passes the manifest's other one.
+  if (given.min !== undefined && given.max === undefined) merged.max = Math.max(merged.max, merged.min);
+  if (given.max !== undefined && given.min === undefined) merged.min = Math.min(merged.min, merged.max);
+  const parsed = scaleSchema.safeParse(merged);
+  if (parsed.success) return parsed.data;
+  const errors = parsed.error.issues.map((issue) => ({
+    path: `scale.${issue.path.join('.')}`,
+    message: issue.message,
+    received: JSON.stringify(merged),
+  }));
+  throw new AvkError('AVK_UNACCEPTABLE', `${errors[0]?.path}: ${errors[0]?.message}`, { errors });
+}
+
+async function firstFreeName(unit: Unit<T>, app: string): Promise<string> {
+  const rows = await unit.tx.selectFrom('instances').select(['name_key', 'state']).execute();
+  const taken = new Set(rows.filter((row) => !ENDED.includes(row.state)).map((row) => row.name_key));
+  for (let n = 1; n < MOST_SUFFIXES; n += 1) {
+    const suffix = `-${n}`;
+    const name = `${app.slice(0, 63 - suffix.length)}${suffix}`;
+    if (!taken.has(nameKey(name)) && !isReserved(name)) return name;
+  }
+  throw new AvkError('AVK_CONFLICT', `no name of the form ${app}-N is free`);
+}
+
+async function unknownApp(unit: Unit<T>, request: DeployRequest): Promise<AvkError> {
+  const known = await unit.tx
+    .selectFrom('base_apps')
+    .select('version')
+    .where('name_key', '=', nameKey(request.appName))
+    .orderBy('serial', 'desc')
+    .execute();
+  if (known.length === 0) return new AvkError('AVK_NOT_FOUND', `there is no app ${request.appName}; upload it first`);
+  const versions = known.map((row) => row.version).join(', ');
+  return new AvkError('AVK_UNACCEPTABLE', `${request.appName} has no version ${request.version}; there is ${versions}`, {
+    errors: [{ path: 'version', message: `expected one of ${versions}`, received: request.version ?? '' }],
+  });
+}

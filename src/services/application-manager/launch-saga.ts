@@ -1,0 +1,60 @@
+import type { InstanceSpec } from '../../domain/instance.ts';
+import type { SagaDefinition } from '../../kernel/saga.ts';
+import type { BlobStore } from '../../ports/blob-store.ts';
+import { BASE_APPS } from './catalogue.ts';
+import type { ApplicationManagerTables } from './store.ts';
+import type { Unit } from '../../kernel/messenger.ts';
+
+export const DEPLOYED_APPS = 'deployedApps';
+
+export interface LaunchContext {
+  spec: InstanceSpec;
+  /** The uploaded zip in `baseApps`. */
+  source: string;
+  /** The settings with secrets sealed, as kept beside the bundle. */
+  settings: Record<string, string>;
+}
+
+const POPULATE_DEADLINE_MS = 60_000;
+
+/** Pulls an instance of the base app, puts its settings with it, and asks the deployment manager to deploy it. */
+export function launchSaga(deps: {
+  blobs: BlobStore;
+  onFailed: (unit: Unit<ApplicationManagerTables>, requestId: string, name: string, reason: string) => Promise<void>;
+}): SagaDefinition<LaunchContext, ApplicationManagerTables> {
+  return {
+    kind: 'launch',
+    steps: [
+      {
+        name: 'populate',
+        deadlineMs: () => POPULATE_DEADLINE_MS,
+        async run(context) {
+          const { bundle } = context.spec;
+          await deps.blobs.copy({ container: BASE_APPS, key: context.source }, bundle);
+          const settings = Buffer.from(JSON.stringify(context.settings, null, 2));
+          await deps.blobs.put(bundle.container, settingsKey(bundle.key), settings);
+          return {};
+        },
+        async undo(context) {
+          await removeBundle(deps.blobs, context.spec);
+        },
+      },
+    ],
+    async onDone(unit, context, saga) {
+      unit.send('DeploymentManager', 'deploy app', { name: saga.subject }, saga.requestId, { spec: context.spec });
+    },
+    async onFailed(unit, _context, saga, failure) {
+      await deps.onFailed(unit, saga.requestId, saga.subject, failure.reason);
+    },
+  };
+}
+
+/** Removes what `populate` made. Harmless when repeated. */
+export async function removeBundle(blobs: BlobStore, spec: InstanceSpec): Promise<void> {
+  await blobs.delete(spec.bundle.container, spec.bundle.key);
+  await blobs.delete(spec.bundle.container, settingsKey(spec.bundle.key));
+}
+
+function settingsKey(bundleKey: string): string {
+  return bundleKey.replace(/\.zip$/, '.settings.json');
+}

@@ -1,0 +1,82 @@
+import multipart from '@fastify/multipart';
+import { z } from 'zod';
+import { AvkError } from '../../domain/errors.ts';
+import { isName } from '../../domain/names.ts';
+import { callerOf, type HttpApp } from '../../kernel/http/app.ts';
+import type { Catalogue } from './catalogue.ts';
+import { versionSchema } from './view.ts';
+
+/** `/api/baseApp/…`: the catalogue. */
+export async function appRoutes(app: HttpApp, catalogue: Catalogue, limits: { packedBytes: number }): Promise<void> {
+  const tags = ['apps'];
+  // One byte more than is allowed reaches the reader, which then says how much that is.
+  await app.register(multipart, { limits: { files: 1, fields: 10, fileSize: limits.packedBytes + 1 } });
+
+  app.get(
+    '/api/baseApp/getapps/',
+    {
+      config: { access: 'user' },
+      schema: {
+        tags,
+        summary: 'All apps with their versions, newest first',
+        description: 'Called by the front end and the CLI.',
+        response: {
+          200: z.object({
+            apps: z.array(
+              z.object({
+                name: z.string(),
+                versions: z.array(versionSchema.extend({ uploadedAt: z.string(), uploadedBy: z.string() })),
+              }),
+            ),
+          }),
+        },
+      },
+    },
+    async () => ({ apps: await catalogue.list() }),
+  );
+
+  app.post(
+    '/api/baseApp/upload/',
+    {
+      config: { access: 'developer' },
+      schema: {
+        tags,
+        summary: "Uploads a version of an app: multipart, the zip in field 'file'",
+        description: 'The same bytes again answer 200; the same version with other bytes 409. Called by the front end and the CLI.',
+        consumes: ['multipart/form-data'],
+        response: { 200: versionSchema, 201: versionSchema },
+      },
+    },
+    async (request, reply) => {
+      if (!request.isMultipart()) {
+        throw new AvkError('AVK_BAD_REQUEST', "expected multipart/form-data with the zip in field 'file'");
+      }
+      const part = await request.file();
+      if (part?.fieldname !== 'file') {
+        throw new AvkError('AVK_BAD_REQUEST', "file: expected the zip in the multipart field 'file'", {
+          errors: [{ path: 'file', message: 'expected a zip', received: part?.fieldname ?? 'nothing' }],
+        });
+      }
+      const { created, app: version } = await catalogue.upload(part.file, callerOf(request).name);
+      return reply.status(created ? 201 : 200).send(version);
+    },
+  );
+
+  app.post(
+    '/api/baseApp/checkfilename/',
+    {
+      config: { access: 'user' },
+      schema: {
+        tags,
+        summary: 'Whether an app of that name could be uploaded as a new one',
+        description: 'Called by the front end before an upload.',
+        body: z.strictObject({ name: z.string().max(300) }),
+        response: { 200: z.object({ available: z.boolean() }) },
+      },
+    },
+    async (request) => {
+      const name = request.body.name.replace(/\.zip$/i, '');
+      return { available: isName(name) && (await catalogue.available(name)) };
+    },
+  );
+}

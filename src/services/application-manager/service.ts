@@ -1,0 +1,105 @@
+import { messageOf } from '../../domain/errors.ts';
+import { createEvents } from '../../kernel/events.ts';
+import type { HttpApp } from '../../kernel/http/app.ts';
+import { createMessenger } from '../../kernel/messenger.ts';
+import { createSagas } from '../../kernel/saga.ts';
+import type { SecretBox } from '../../kernel/secret-box.ts';
+import type { Service } from '../../kernel/service.ts';
+import type { ServiceClient } from '../../kernel/service-client.ts';
+import type { BlobStore } from '../../ports/blob-store.ts';
+import type { BundleLimits, BundleReader } from '../../ports/bundle-reader.ts';
+import type { Clock } from '../../ports/clock.ts';
+import type { Database } from '../../ports/database.ts';
+import type { Log } from '../../ports/log.ts';
+import type { MessageBus } from '../../ports/message-bus.ts';
+import type { Random } from '../../ports/random.ts';
+import type { ServiceRegistry } from '../../ports/service-registry.ts';
+import { createCatalogue } from './catalogue.ts';
+import { createInstances } from './instances.ts';
+import { launchSaga, removeBundle } from './launch-saga.ts';
+import { handleReports, type Reports } from './reports.ts';
+import { appRoutes } from './routes-apps.ts';
+import { instanceRoutes } from './routes-instances.ts';
+import { platformRoutes } from './routes-platform.ts';
+import { scaleSaga } from './scale-saga.ts';
+import type { ApplicationManagerTables } from './store.ts';
+import type { LiveEvent } from './timeline.ts';
+
+/*
+ * The application manager is the one door for the front end and the CLI. It owns the catalogue (zips in blob container
+ * `baseApps`) and the intent: which instances there are to be, with which settings (`deployedApps`), and their state as
+ * users see it. Commands become messages on topic DeploymentManager; what comes back on `first_topic` moves the state
+ * on. Everything else it relays to the service that owns it.
+ */
+
+export interface ApplicationManagerDeps {
+  http: HttpApp;
+  database: Database<ApplicationManagerTables>;
+  bus: MessageBus;
+  blobs: BlobStore;
+  bundles: BundleReader;
+  registry: ServiceRegistry;
+  client: ServiceClient;
+  secrets: SecretBox;
+  clock: Clock;
+  random: Random;
+  log: Log;
+  limits: BundleLimits;
+  onJournal?: (point: string) => void;
+}
+
+export async function createApplicationManager(deps: ApplicationManagerDeps): Promise<Service> {
+  const { database, clock, log, blobs, client } = deps;
+  const events = createEvents<LiveEvent>();
+  const messenger = createMessenger<ApplicationManagerTables>({
+    service: 'application-manager',
+    listens: ['first_topic'],
+    from: 'ApplicationManager',
+    database,
+    bus: deps.bus,
+    clock,
+    log,
+  });
+  const sagas = createSagas<ApplicationManagerTables>({
+    database,
+    messenger,
+    clock,
+    log,
+    ...(deps.onJournal ? { onJournal: deps.onJournal } : {}),
+  });
+  const reports: Reports = handleReports({
+    messenger,
+    events,
+    clock,
+    log,
+    onEnded: (spec) => {
+      removeBundle(blobs, spec).catch((error) =>
+        log.warn({ instance: spec.instance, reason: messageOf(error) }, 'a bundle was not removed'),
+      );
+    },
+  });
+  sagas.define(
+    launchSaga({ blobs, onFailed: (unit, id, name, reason) => reports.launchFailed(unit, id, name, reason) }),
+  );
+  sagas.define(scaleSaga({ client }));
+  const catalogue = createCatalogue(deps);
+  const instances = createInstances({ ...deps, messenger, sagas, events });
+
+  await appRoutes(deps.http, catalogue, deps.limits);
+  instanceRoutes(deps.http, { ...deps, instances });
+  platformRoutes(deps.http, { ...deps, events, startedAt: clock.now() });
+
+  return {
+    name: 'application-manager',
+    http: deps.http,
+    async start() {
+      await catalogue.sweep();
+      await messenger.start();
+      await sagas.start();
+    },
+    async stop() {
+      await messenger.stop();
+      await sagas.stop();
+    },
+  };
+}

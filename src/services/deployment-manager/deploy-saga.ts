@@ -1,0 +1,189 @@
+import { z } from 'zod';
+import { AvkError, type ErrorCode } from '../../domain/errors.ts';
+import { instanceSpecSchema } from '../../domain/instance.ts';
+import { parseNodeAnswer } from '../../domain/message.ts';
+import { replicaName } from '../../domain/names.ts';
+import type { Message, Unit } from '../../kernel/messenger.ts';
+import { ensureImage, type ReplicaDeps, startDeadlineMs, startReplica, waitHealthy } from '../../kernel/replica.ts';
+import type { SagaDefinition, SagaRef } from '../../kernel/saga.ts';
+import type { ServiceClient } from '../../kernel/service-client.ts';
+import type { BuildLogs } from './build-logs.ts';
+import type { NodeWork } from './node-work.ts';
+import type { DeploymentManagerTables } from './store.ts';
+
+/** What a deployment knows on its way; journaled after every step. */
+export const deployContextSchema = z.object({
+  spec: instanceSpecSchema,
+  /** The first replica's id, chosen before anything is started so that a crash cannot make a second one. */
+  replicaId: z.string(),
+  /** Rises when a machine or port turned out to be unusable and another is asked for. */
+  attempt: z.int().default(0),
+  node: z.string().default(''),
+  nodeIp: z.string().default(''),
+  hostPort: z.int().default(0),
+  placementReason: z.string().default(''),
+  containerId: z.string().default(''),
+  address: z.object({ ip: z.string(), port: z.int() }).nullable().default(null),
+  /** `IP:PORT` that users are given. */
+  endpoint: z.string().default(''),
+});
+export type DeployContext = z.infer<typeof deployContextSchema>;
+
+export interface DeploySagaDeps {
+  client: ServiceClient;
+  replica: (node: string) => ReplicaDeps;
+  builds: BuildLogs;
+  work: NodeWork;
+  buildDeadlineMs: number;
+}
+
+const PLACE_DEADLINE_MS = 30_000;
+const REGISTER_DEADLINE_MS = 30_000;
+/** On top of the app's own time to become healthy: waiting for a turn, starting the process. */
+const START_MARGIN_MS = 120_000;
+const MOST_ATTEMPTS = 3;
+
+type T = DeploymentManagerTables;
+
+/** The starting document's chain: ask for a node, build there, run the first instance, register it, report. */
+export function deploySaga(deps: DeploySagaDeps): SagaDefinition<DeployContext, T> {
+  return {
+    kind: 'deploy',
+    steps: [
+      {
+        name: 'place',
+        deadlineMs: () => PLACE_DEADLINE_MS,
+        async enter(unit, context, saga) {
+          progress(unit, saga, 'placing');
+          unit.send('NodeManager', 'give best node', { name: saga.subject }, saga.requestId, {
+            attempt: context.attempt,
+            resources: context.spec.manifest.resources,
+          });
+        },
+        answer: { verb: 'ans-node', accept: (_context, message) => placed(message as Message<'ans-node'>) },
+      },
+      {
+        name: 'build',
+        deadlineMs: () => deps.buildDeadlineMs,
+        async enter(unit, context, saga) {
+          progress(unit, saga, 'building', { node: context.node, reason: context.placementReason });
+        },
+        async run(context, { signal, saga }) {
+          await deps.work.building(context.node, signal, () =>
+            deps.builds.record(saga.subject, (log) =>
+              ensureImage(deps.replica(context.node), context.spec, { signal, log }),
+            ),
+          );
+          return {};
+        },
+        recover: tryElsewhere,
+      },
+      {
+        name: 'start',
+        deadlineMs: (context) => startDeadlineMs(context.spec) + START_MARGIN_MS,
+        async enter(unit, context, saga) {
+          progress(unit, saga, 'starting', { node: context.node });
+        },
+        async run(context, { signal }) {
+          const replica = deps.replica(context.node);
+          const place = { id: context.replicaId, number: 1, node: context.node, hostPort: context.hostPort };
+          return deps.work.starting(context.node, signal, async () => {
+            const info = await startReplica(replica, context.spec, place, signal);
+            await waitHealthy(replica, context.spec, info, signal);
+            return { containerId: info.containerId, address: info.address };
+          });
+        },
+        async undo(context) {
+          await deps.replica(context.node).runtime.remove(context.replicaId);
+        },
+        recover: tryElsewhere,
+      },
+      {
+        name: 'register',
+        deadlineMs: () => REGISTER_DEADLINE_MS,
+        async enter(unit, context, saga) {
+          progress(unit, saga, 'routing', { node: context.node });
+        },
+        async run(context, { signal }) {
+          const body = {
+            appName: context.spec.instance,
+            imageName: context.spec.image,
+            vmIp: context.nodeIp,
+            containerId: context.containerId,
+            containerPort: context.spec.manifest.port,
+            hostPort: context.hostPort,
+            node: context.node,
+            replicaId: context.replicaId,
+            address: context.address,
+            spec: context.spec,
+          };
+          const endpoint = await deps.client.call('load-balancer', 'POST', '/registerApp', {
+            body,
+            signal,
+            deadlineMs: REGISTER_DEADLINE_MS,
+          });
+          return { endpoint: String(endpoint) };
+        },
+        async undo(context, { signal }) {
+          const { instance, generation } = context.spec;
+          const query = new URLSearchParams({ appName: instance, generation: String(generation), keepImage: 'true' });
+          await deps.client.call('load-balancer', 'POST', `/deregisterApp?${query}`, { signal, deadlineMs: 60_000 });
+        },
+      },
+    ],
+    async onDone(unit, context, saga) {
+      const { subject: name, requestId } = saga;
+      unit.send('first_topic', 'done deployed', { name, endpoint: context.endpoint }, requestId, details(context));
+    },
+    async onFailed(unit, context, saga, failure) {
+      const { subject: name, requestId } = saga;
+      unit.send('first_topic', 'error deploy', { name, reason: failure.reason }, requestId, {
+        ...details(context),
+        code: failure.code,
+        step: failure.step,
+        cancelled: failure.cancelled,
+        lastLogLines: failure.lastLogLines,
+      });
+    },
+  };
+}
+
+function placed(message: Message<'ans-node'>): Partial<DeployContext> {
+  const answer = parseNodeAnswer(message.fields.node);
+  const reason = typeof message.data.reason === 'string' ? message.data.reason : '';
+  if ('error' in answer) throw new AvkError(answer.error, reason, { retryable: false });
+  return { node: answer.node_name, nodeIp: answer.node_ip, hostPort: answer.port, placementReason: reason };
+}
+
+/** Errors that are the machine's or the port's, not the app's: another may do. */
+const ELSEWHERE: readonly ErrorCode[] = ['AVK_PORT_TAKEN', 'AVK_HOST_UNREACHABLE', 'AVK_IMAGE_MISSING'];
+
+function tryElsewhere(error: AvkError, context: DeployContext): { step: string; context: Partial<DeployContext> } | null {
+  if (!ELSEWHERE.includes(error.code) || context.attempt + 1 >= MOST_ATTEMPTS) return null;
+  return { step: 'place', context: { attempt: context.attempt + 1 } };
+}
+
+function progress(unit: Unit<T>, saga: SagaRef, state: string, data: Record<string, unknown> = {}): void {
+  unit.send('first_topic', 'progress deploy', { name: saga.subject, state }, saga.requestId, data);
+}
+
+/** "All the app and vm details to be worked upon later", as the starting document has it. */
+function details(context: DeployContext): Record<string, unknown> {
+  const { spec } = context;
+  return {
+    app: {
+      name: spec.instance,
+      appName: spec.appName,
+      version: spec.version,
+      generation: spec.generation,
+      image: spec.image,
+      containerPort: spec.manifest.port,
+    },
+    vm: { name: context.node, ip: context.nodeIp, hostPort: context.hostPort, reason: context.placementReason },
+    replica: {
+      id: context.replicaId,
+      name: replicaName(spec.instance, 1),
+      containerId: context.containerId,
+    },
+  };
+}

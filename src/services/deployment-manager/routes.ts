@@ -1,0 +1,38 @@
+import { Readable } from 'node:stream';
+import { z } from 'zod';
+import { nameSchema } from '../../domain/names.ts';
+import type { HttpApp } from '../../kernel/http/app.ts';
+import { ndjson } from '../../kernel/http/stream.ts';
+import type { BuildLogs } from './build-logs.ts';
+
+export function routes(app: HttpApp, builds: BuildLogs): void {
+  app.get(
+    '/builds/:name/log',
+    {
+      config: { access: 'service' },
+      schema: {
+        tags: ['builds'],
+        summary: "The newest build's log as newline-delimited JSON",
+        description: 'Called by the application manager. With `follow` it goes on until the build ends.',
+        params: z.object({ name: nameSchema }),
+        querystring: z.object({
+          tail: z.coerce.number().int().min(0).max(2000).default(2000),
+          follow: z.stringbool().default(false),
+        }),
+      },
+    },
+    async (request, reply) => {
+      const { name } = request.params;
+      const stream = new Readable({ read() {} });
+      const push = (line: unknown): void => void stream.push(`${JSON.stringify(line)}\n`);
+      const end = (): void => void stream.push(null);
+      for (const line of (await builds.read(name)).slice(-request.query.tail)) push(line);
+      if (request.query.follow) {
+        const stop = builds.follow(name, push, end);
+        stream.on('close', stop);
+        request.raw.on('close', () => stream.destroy());
+      } else end();
+      return ndjson(reply, stream);
+    },
+  );
+}

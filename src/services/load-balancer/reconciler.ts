@@ -1,0 +1,352 @@
+import { messageOf } from '../../domain/errors.ts';
+import type { InstanceSpec } from '../../domain/instance.ts';
+import { place } from '../../domain/placement.ts';
+import { candidatePorts, halves, type PortRange } from '../../domain/ports.ts';
+import { instanceHealth, planReplicas, type ReplicaAction } from '../../domain/replica-plan.ts';
+import type { Messenger, Unit } from '../../kernel/messenger.ts';
+import type { Clock, Timer } from '../../ports/clock.ts';
+import type { ContainerRuntime } from '../../ports/container-runtime.ts';
+import type { Database } from '../../ports/database.ts';
+import type { Log } from '../../ports/log.ts';
+import type { Random } from '../../ports/random.ts';
+import type { FleetFollower } from './fleet-follower.ts';
+import type { ReplicaWorker } from './replica-worker.ts';
+import type { RoutesKeeper } from './routes-keeper.ts';
+import {
+  type AppRow,
+  KEEP_RETIRED_MS,
+  type LoadBalancerTables,
+  readApp,
+  readReplicas,
+  type ReplicaRow,
+  specOf,
+} from './store.ts';
+
+/** Brings each app to what its row says: so many replicas, healthy, routed; or gone. */
+export interface Reconciler {
+  /** Looks at the app soon; many calls are one look. */
+  kick(app: string): void;
+  /** Resolves when the app's row is gone, rejects with the signal's reason. */
+  removed(app: string, signal: AbortSignal): Promise<void>;
+  start(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export interface ReconcilerDeps {
+  database: Database<LoadBalancerTables>;
+  messenger: Messenger<LoadBalancerTables>;
+  routes: RoutesKeeper;
+  worker: ReplicaWorker;
+  fleet: FleetFollower;
+  clock: Clock;
+  random: Random;
+  log: Log;
+  runtime: (node: string) => ContainerRuntime;
+  ports: (node: string) => PortRange;
+  /** Told after each look, with what is there now. */
+  onSettled: (app: AppRow | null, name: string, replicas: readonly ReplicaRow[]) => Promise<void>;
+}
+
+const LOOK_EVERY_MS = 500;
+/** An unhealthy replica gets this long to mend itself before it is restarted. */
+const UNHEALTHY_MS = 10_000;
+const DEFAULT_STOP_SECONDS = 10;
+/** How long a replica may be starting before its instance counts as degraded for it. */
+const STARTING_GRACE_MS = 5000;
+/** Strays are looked for at every so-manieth look. */
+const SWEEP_EVERY_LOOKS = 60;
+
+export function createReconciler(deps: ReconcilerDeps): Reconciler {
+  const { database, messenger, worker, clock, log } = deps;
+  /** Apps being looked at, and whether to look again. */
+  const looking = new Map<string, { again: boolean; done: Promise<void> }>();
+  const waiting = new Map<string, Set<() => void>>();
+  let timer: Timer | null = null;
+  let stopped = false;
+
+  function kick(name: string): void {
+    if (stopped) return;
+    const current = looking.get(name);
+    if (current) {
+      current.again = true;
+      return;
+    }
+    const entry = { again: false, done: Promise.resolve() };
+    looking.set(name, entry);
+    entry.done = (async () => {
+      do {
+        entry.again = false;
+        await look(name);
+      } while (entry.again && !stopped);
+    })()
+      .catch((error) => log.error({ app: name, reason: messageOf(error) }, 'an app could not be reconciled; it is tried again'))
+      .finally(() => looking.delete(name));
+  }
+
+  async function look(name: string): Promise<void> {
+    const app = await readApp(database.read, name);
+    if (!app) {
+      release(name);
+      return;
+    }
+    if (app.state === 'removing') await remove(app);
+    else await converge(app);
+  }
+
+  async function converge(app: AppRow): Promise<void> {
+    const spec = specOf(app);
+    // Registered by a container alone: there is nothing to start another one from.
+    if (!spec) {
+      await deps.onSettled(app, app.name, await readReplicas(database.read, app.name));
+      return;
+    }
+    await messenger.transaction(async (unit) => {
+      const current = await readApp(unit.tx, app.name);
+      if (current?.state !== 'live') return;
+      const replicas = await readReplicas(unit.tx, app.name);
+      const actions = planReplicas({
+        desired: current.desired,
+        replicas: replicas.map((row) => ({ ...row, retryAt: row.retry_at })),
+        now: clock.now(),
+        unhealthyMs: UNHEALTHY_MS,
+      });
+      for (const action of actions) await record(unit, current, spec, action);
+      await report(unit, current);
+    });
+    const replicas = await readReplicas(database.read, app.name);
+    for (const row of replicas) {
+      if (row.state === 'starting') worker.start(row, spec);
+      if (row.state === 'draining') worker.retire(row, spec.manifest.stopSeconds);
+    }
+    await deps.onSettled(app, app.name, replicas);
+  }
+
+  /** Puts a decision on record; the worker carries it out from there, also after a crash. */
+  async function record(
+    unit: Unit<LoadBalancerTables>,
+    app: AppRow,
+    spec: InstanceSpec,
+    action: ReplicaAction,
+  ): Promise<void> {
+    const { tx } = unit;
+    if (action.do === 'add') {
+      const where = await choosePlace(unit, spec);
+      if (!where) return;
+      const row: ReplicaRow = {
+        id: deps.random.uuid(),
+        app: app.name,
+        number: action.number,
+        ...where,
+        state: 'starting',
+        container_id: null,
+        ip: null,
+        port: null,
+        failures: 0,
+        restarts: 0,
+        retry_at: 0,
+        since: clock.now(),
+        reason: null,
+      };
+      await tx.insertInto('replicas').values(row).execute();
+      log.info({ app: app.name, replica: row.id, number: row.number, node: row.node }, 'a replica is added');
+      return;
+    }
+    if (action.do === 'drain') {
+      await drain(unit, [action.id]);
+      log.info({ app: app.name, replica: action.id }, 'a replica is drained');
+      return;
+    }
+    await tx
+      .updateTable('replicas')
+      .set((set) => ({ state: 'starting', restarts: set('restarts', '+', 1), since: clock.now() }))
+      .where('id', '=', action.id)
+      .execute();
+    log.info({ app: app.name, replica: action.id, reason: action.reason }, 'a replica is restarted');
+  }
+
+  async function drain(unit: Unit<LoadBalancerTables>, ids: readonly string[]): Promise<void> {
+    if (ids.length === 0) return;
+    await unit.tx
+      .insertInto('retired')
+      .columns(['id', 'node', 'at'])
+      .expression((from) =>
+        from
+          .selectFrom('replicas')
+          .select((column) => ['id', 'node', column.val(clock.now()).as('at')])
+          .where('id', 'in', ids),
+      )
+      .onConflict((conflict) => conflict.doNothing())
+      .execute();
+    await unit.tx
+      .updateTable('replicas')
+      .set({ state: 'draining', since: clock.now() })
+      .where('id', 'in', ids)
+      .execute();
+  }
+
+  async function choosePlace(
+    unit: Unit<LoadBalancerTables>,
+    spec: InstanceSpec,
+  ): Promise<{ node: string; host_port: number } | null> {
+    const own = await unit.tx.selectFrom('replicas').select(['app', 'node', 'host_port']).execute();
+    const here = (node: string): number => own.filter((row) => row.app === spec.instance && row.node === node).length;
+    const nodes = deps.fleet.nodes();
+    // Spread: machines with the fewest replicas of this instance first, the healthiest of those.
+    const fewest = Math.min(...nodes.filter((node) => node.state === 'ready').map((node) => here(node.name)));
+    const even = place(
+      nodes.filter((node) => here(node.name) === fewest),
+      spec.manifest.resources,
+    );
+    const chosen = even.node === null ? place(nodes, spec.manifest.resources) : even;
+    if (chosen.node === null) {
+      log.warn({ app: spec.instance, reason: chosen.reason }, 'a replica cannot be placed');
+      return null;
+    }
+    const taken = new Set(own.filter((row) => row.node === chosen.node).map((row) => row.host_port));
+    const range = halves(deps.ports(chosen.node)).furtherReplicas;
+    const last = Math.max(0, ...[...taken].filter((port) => port >= range.first && port <= range.last));
+    const [port] = candidatePorts(range, last || null, taken);
+    return port === undefined ? null : { node: chosen.node, host_port: port };
+  }
+
+  /** Tells the application manager when an instance's health changed. */
+  async function report(unit: Unit<LoadBalancerTables>, app: AppRow): Promise<void> {
+    const replicas = await readReplicas(unit.tx, app.name);
+    const { state, reason } = instanceHealth(app.scale_min, replicas);
+    // Replicas that have only just begun to start are not bad news yet.
+    const starting = replicas.some((row) => row.state === 'starting' && clock.now() - row.since < STARTING_GRACE_MS);
+    if (state === 'degraded' && starting) return;
+    if (app.reported === `${state} ${reason}`) return;
+    await unit.tx
+      .updateTable('apps')
+      .set({ reported: `${state} ${reason}` })
+      .where('name', '=', app.name)
+      .execute();
+    unit.send('first_topic', 'state app', { name: app.name, state, reason }, deps.random.uuid(), {
+      generation: app.generation,
+    });
+  }
+
+  async function remove(app: AppRow): Promise<void> {
+    const spec = specOf(app);
+    await messenger.transaction(async (unit) => {
+      const rows = await readReplicas(unit.tx, app.name);
+      await drain(
+        unit,
+        rows.filter((row) => row.state !== 'draining').map((row) => row.id),
+      );
+    });
+    const replicas = await readReplicas(database.read, app.name);
+    await deps.onSettled(null, app.name, replicas);
+    if (replicas.length > 0) {
+      for (const row of replicas) worker.retire(row, spec?.manifest.stopSeconds ?? DEFAULT_STOP_SECONDS);
+      return;
+    }
+    await deps.routes.refresh();
+    await removeImage(app);
+    await database.transaction(async (tx) => {
+      await tx.deleteFrom('apps').where('name', '=', app.name).where('state', '=', 'removing').execute();
+    });
+    log.info({ app: app.name }, 'an app is gone');
+    release(app.name);
+  }
+
+  async function removeImage(app: AppRow): Promise<void> {
+    if (app.keep_image === 1) return;
+    const others = await database.read
+      .selectFrom('apps')
+      .select('name')
+      .where('image', '=', app.image)
+      .where('name', '!=', app.name)
+      .execute();
+    if (others.length > 0) return;
+    for (const node of deps.fleet.nodes()) {
+      await deps
+        .runtime(node.name)
+        .removeImage(app.image)
+        .catch((error) => log.warn({ image: app.image, reason: messageOf(error) }, 'an image could not be removed'));
+    }
+  }
+
+  function release(name: string): void {
+    for (const resolve of waiting.get(name) ?? []) resolve();
+    waiting.delete(name);
+  }
+
+  /** Replicas of ours that are to be gone are removed wherever they turn up; unknown ones are only spoken of. */
+  async function sweep(): Promise<void> {
+    const retired = new Set((await database.read.selectFrom('retired').select('id').execute()).map((row) => row.id));
+    const rows = await database.read.selectFrom('replicas').select('id').execute();
+    const wanted = new Set(rows.map((row) => row.id));
+    for (const node of deps.fleet.nodes()) {
+      const runtime = deps.runtime(node.name);
+      for (const container of await runtime.list()) {
+        if (!retired.has(container.id) || wanted.has(container.id)) continue;
+        log.warn({ replica: container.id, node: node.name }, 'a retired replica turned up and is removed');
+        await runtime.remove(container.id);
+      }
+    }
+    await database.transaction(async (tx) => {
+      const old = clock.now() - KEEP_RETIRED_MS;
+      await tx.deleteFrom('retired').where('at', '<', old).execute();
+      await tx.deleteFrom('tombstones').where('at', '<', old).execute();
+    });
+  }
+
+  async function lookAtAll(): Promise<void> {
+    // What is steady needs no look: only apps whose replicas are not all healthy, or too few, or going.
+    const rows = await database.read
+      .selectFrom('apps')
+      .leftJoin('replicas', 'replicas.app', 'apps.name')
+      .select((column) => [
+        'apps.name',
+        'apps.state',
+        'apps.desired',
+        column.fn.count<number>('replicas.id').as('all'),
+        column.fn
+          .sum<number>(column.case().when('replicas.state', '=', 'healthy').then(1).else(0).end())
+          .as('healthy'),
+      ])
+      .groupBy(['apps.name', 'apps.state', 'apps.desired'])
+      .execute();
+    for (const row of rows) {
+      if (row.state === 'removing' || row.all !== row.desired || row.healthy !== row.all) kick(row.name);
+    }
+  }
+
+  function schedule(turn: number): void {
+    if (stopped) return;
+    timer = clock.after(
+      LOOK_EVERY_MS,
+      () => {
+        lookAtAll()
+          .then(() => (turn % SWEEP_EVERY_LOOKS === 0 ? sweep() : undefined))
+          .catch((error) => log.error({ reason: messageOf(error) }, 'the apps could not be looked at'))
+          .finally(() => schedule(turn + 1));
+      },
+      { background: true },
+    );
+  }
+
+  return {
+    kick,
+    async removed(name, signal) {
+      if (!(await readApp(database.read, name))) return;
+      await new Promise<void>((resolve, reject) => {
+        const set = waiting.get(name) ?? new Set();
+        waiting.set(name, set.add(resolve));
+        signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+        kick(name);
+      });
+    },
+    async start() {
+      for (const row of await database.read.selectFrom('apps').select('name').execute()) kick(row.name);
+      schedule(1);
+    },
+    async stop() {
+      stopped = true;
+      timer?.cancel();
+      await Promise.all([...looking.values()].map((entry) => entry.done));
+    },
+  };
+}

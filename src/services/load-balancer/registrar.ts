@@ -1,0 +1,188 @@
+import type { Transaction } from 'kysely';
+import { z } from 'zod';
+import { AvkError } from '../../domain/errors.ts';
+import { instanceSpecSchema } from '../../domain/instance.ts';
+import { nameSchema } from '../../domain/names.ts';
+import { candidatePorts, type PortRange } from '../../domain/ports.ts';
+import { type AppRow, type Db, type LoadBalancerTables, readApp } from './store.ts';
+
+/** The starting document's parameters, and what our own deployment manager adds to them. */
+export const registrationSchema = z.object({
+  appName: nameSchema,
+  imageName: z.string().min(1).max(300),
+  vmIp: z.string().min(1).max(255),
+  containerId: z.string().min(1).max(128),
+  containerPort: z.coerce.number().int().min(1).max(65_535),
+  hostPort: z.coerce.number().int().min(1).max(65_535),
+  lbVmName: z.string().max(63).optional(),
+  node: z.string().max(63).optional(),
+  replicaId: z.string().max(64).optional(),
+  address: z.object({ ip: z.string(), port: z.int() }).nullable().optional(),
+  spec: instanceSpecSchema.optional(),
+});
+export type Registration = z.infer<typeof registrationSchema>;
+
+/** Ports that users are given begin here, as in the starting document's NginxPort. */
+export const DEFAULT_FIRST_PORT = 2000;
+const MOST_PUBLIC_PORTS = 10_000;
+/** A port that another program held is tried again after this long. */
+const FOREIGN_MS = 10 * 60 * 1000;
+
+type Tx = Db | Transaction<LoadBalancerTables>;
+
+/**
+ * Puts the app and its first replica on record with a public port of its own. Synchronous and race-free as the
+ * starting document asks: one serializable transaction. Registering the same again returns what is there.
+ *
+ * @throws AvkError AVK_DEREGISTERED, AVK_CONFLICT, AVK_NO_PORT
+ */
+export async function register(
+  tx: Tx,
+  request: Registration,
+  options: { node: string; replicaId: string; firstPort: number; now: number },
+): Promise<AppRow> {
+  const generation = request.spec?.generation ?? 0;
+  await refuseTheDead(tx, request, generation);
+  const existing = await readApp(tx, request.appName);
+  if (existing) {
+    const same = await tx
+      .selectFrom('replicas')
+      .select('id')
+      .where('app', '=', existing.name)
+      .where('container_id', '=', request.containerId)
+      .executeTakeFirst();
+    if (existing.state === 'live' && existing.generation === generation && same) return existing;
+    throw new AvkError('AVK_CONFLICT', `${existing.name} is registered already, with another container or generation`);
+  }
+  const scale = request.spec?.scale ?? { min: 1, max: 1 };
+  const app: AppRow = {
+    name: request.appName,
+    generation,
+    spec: request.spec ? JSON.stringify(request.spec) : null,
+    image: request.imageName,
+    container_port: request.containerPort,
+    public_port: await freePublicPort(tx, options.firstPort, options.now),
+    desired: scale.min,
+    scale_min: scale.min,
+    scale_max: scale.max,
+    state: 'live',
+    keep_image: 0,
+    // Of more than one replica the others are still to come: that is reported when they are there.
+    reported: scale.min > 1 ? '' : 'running ',
+    created_at: options.now,
+  };
+  await tx.insertInto('apps').values(app).execute();
+  await tx
+    .insertInto('replicas')
+    .values({
+      id: options.replicaId,
+      app: app.name,
+      number: 1,
+      node: options.node,
+      host_port: request.hostPort,
+      state: 'healthy',
+      container_id: request.containerId,
+      ip: request.address?.ip ?? request.vmIp,
+      port: request.address?.port ?? request.hostPort,
+      failures: 0,
+      restarts: 0,
+      retry_at: 0,
+      since: options.now,
+      reason: null,
+    })
+    .execute();
+  return app;
+}
+
+async function refuseTheDead(tx: Tx, request: Registration, generation: number): Promise<void> {
+  const dead = await tx
+    .selectFrom('tombstones')
+    .select('generation')
+    .where('app', '=', request.appName)
+    .where((where) =>
+      where.or([
+        where('container_id', '=', request.containerId),
+        // A generation is deregistered once and for all.
+        where.and([where('generation', '=', generation), where('generation', '>', 0)]),
+      ]),
+    )
+    .executeTakeFirst();
+  if (dead) throw new AvkError('AVK_DEREGISTERED', `${request.appName} was deregistered; deploy it anew`);
+}
+
+/** Gives the app another public port: the one it had is held by another program. */
+export async function movePublicPort(tx: Tx, app: AppRow, firstPort: number, now: number): Promise<number> {
+  await tx
+    .insertInto('foreign_ports')
+    .values({ port: app.public_port, at: now })
+    .onConflict((conflict) => conflict.column('port').doUpdateSet({ at: now }))
+    .execute();
+  const port = await freePublicPort(tx, firstPort, now);
+  await tx.updateTable('apps').set({ public_port: port }).where('name', '=', app.name).execute();
+  return port;
+}
+
+async function freePublicPort(tx: Tx, firstPort: number, now: number): Promise<number> {
+  await tx
+    .deleteFrom('foreign_ports')
+    .where('at', '<', now - FOREIGN_MS)
+    .execute();
+  const range: PortRange = { first: firstPort, last: Math.min(firstPort + MOST_PUBLIC_PORTS, 65_535) };
+  const apps = await tx.selectFrom('apps').select('public_port as port').execute();
+  const foreign = await tx.selectFrom('foreign_ports').select('port').execute();
+  const cursor = await tx.selectFrom('public_port_cursor').select('port').executeTakeFirst();
+  // Onwards and not the lowest: a bookmark of an app that is gone must not soon lead to another one.
+  const taken = new Set([...apps, ...foreign].map((row) => row.port));
+  const [port] = candidatePorts(range, cursor?.port ?? null, taken);
+  if (port === undefined) throw new AvkError('AVK_NO_PORT', `no public port is free from ${range.first} on`);
+  await tx
+    .insertInto('public_port_cursor')
+    .values({ id: 1, port })
+    .onConflict((conflict) => conflict.column('id').doUpdateSet({ port }))
+    .execute();
+  return port;
+}
+
+/**
+ * Marks the app for removal; the reconciler does the rest. Unknown apps are gone already.
+ *
+ * @param generation only this one, if given
+ */
+export async function deregister(
+  tx: Tx,
+  name: string,
+  options: { generation?: number; keepImage: boolean; now: number },
+): Promise<void> {
+  const app = await readApp(tx, name);
+  if (options.generation !== undefined && options.generation !== app?.generation) {
+    // It never got here, or is gone: a registration that is still under way must find this.
+    await bury(tx, [{ app: name, generation: options.generation, container_id: '', at: options.now }]);
+    return;
+  }
+  if (!app) return;
+  const replicas = await tx.selectFrom('replicas').selectAll().where('app', '=', name).execute();
+  await bury(
+    tx,
+    replicas.map((replica) => ({
+      app: name,
+      generation: app.generation,
+      container_id: replica.container_id ?? '',
+      at: options.now,
+    })),
+  );
+  if (app.state === 'removing') return;
+  await tx
+    .updateTable('apps')
+    .set({ state: 'removing', keep_image: options.keepImage ? 1 : 0 })
+    .where('name', '=', name)
+    .execute();
+}
+
+async function bury(tx: Tx, stones: LoadBalancerTables['tombstones'][]): Promise<void> {
+  if (stones.length === 0) return;
+  await tx
+    .insertInto('tombstones')
+    .values(stones)
+    .onConflict((conflict) => conflict.doNothing())
+    .execute();
+}

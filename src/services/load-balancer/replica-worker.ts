@@ -1,0 +1,175 @@
+import { AvkError, asAvkError, messageOf } from '../../domain/errors.ts';
+import type { InstanceSpec } from '../../domain/instance.ts';
+import { crashBackoffMs } from '../../domain/replica-plan.ts';
+import { ensureImage, type ReplicaDeps, startDeadlineMs, startReplica, waitHealthy } from '../../kernel/replica.ts';
+import { withDeadline } from '../../kernel/deadline.ts';
+import { Turns } from '../../kernel/turns.ts';
+import type { Clock } from '../../ports/clock.ts';
+import type { Database } from '../../ports/database.ts';
+import type { Log } from '../../ports/log.ts';
+import type { ReverseProxy } from '../../ports/reverse-proxy.ts';
+import type { RoutesKeeper } from './routes-keeper.ts';
+import type { LoadBalancerTables, ReplicaRow } from './store.ts';
+
+/** Carries out what the plan says about single replicas. It decides nothing. */
+export interface ReplicaWorker {
+  /** Starts or adopts the replica and waits for its health; the outcome is in its row. At most one job per replica at a time. */
+  start(replica: ReplicaRow, spec: InstanceSpec): void;
+  /** Lets its requests finish, stops and removes it, and its row with it. A start under way is given up first. */
+  retire(replica: ReplicaRow, stopSeconds: number): void;
+  /** Ends the jobs; what they did not finish is done at the next start. */
+  stop(): Promise<void>;
+}
+
+export interface ReplicaWorkerDeps {
+  database: Database<LoadBalancerTables>;
+  proxy: ReverseProxy;
+  routes: RoutesKeeper;
+  clock: Clock;
+  log: Log;
+  replica: (node: string) => ReplicaDeps;
+  buildDeadlineMs: number;
+  /** Told after each outcome, with the app's name. */
+  onChange: (app: string) => void;
+}
+
+const STARTS_AT_ONCE = 8;
+/** A replica that ran for this long before it failed begins its back-off anew. */
+export const STABLE_MS = 60_000;
+/** How long requests under way may take to finish before a replica is stopped. */
+const DRAIN_MS = 10_000;
+const RETIRE_RETRY_MS = 1000;
+const REASON_LENGTH = 500;
+
+export function createReplicaWorker(deps: ReplicaWorkerDeps): ReplicaWorker {
+  const { database, clock, log } = deps;
+  const jobs = new Map<string, { kind: 'start' | 'retire'; abort: AbortController; done: Promise<void> }>();
+  const turns = new Map<string, Turns>();
+  let stopping = false;
+
+  function run(
+    kind: 'start' | 'retire',
+    replica: ReplicaRow,
+    job: (signal: AbortSignal) => Promise<void>,
+  ): void {
+    const current = jobs.get(replica.id);
+    if (current) {
+      // A replica that is to go need not come up first. The look that follows the end of the job retires it.
+      if (kind === 'retire' && current.kind === 'start') current.abort.abort(new AvkError('AVK_CANCELLED', 'it is retired'));
+      return;
+    }
+    if (stopping) return;
+    const abort = new AbortController();
+    const done = job(abort.signal)
+      .catch((error) => {
+        if (!abort.signal.aborted) log.error({ replica: replica.id, reason: messageOf(error) }, 'a replica job failed');
+      })
+      .finally(() => {
+        jobs.delete(replica.id);
+        deps.onChange(replica.app);
+      });
+    jobs.set(replica.id, { kind, abort, done });
+  }
+
+  async function bringUp(row: ReplicaRow, spec: InstanceSpec, cancelled: AbortSignal): Promise<void> {
+    const replica = deps.replica(row.node);
+    const place = { id: row.id, number: row.number, node: row.node, hostPort: row.host_port };
+    const what = `starting ${spec.instance} on ${row.node}`;
+    try {
+      const info = await turnsOf(row.node).take(cancelled, async () => {
+        await withDeadline(
+          clock,
+          deps.buildDeadlineMs,
+          `building ${spec.image} on ${row.node}`,
+          (signal) => ensureImage(replica, spec, { signal, log: (line) => log.debug({ image: spec.image }, line) }),
+          cancelled,
+        );
+        const limit = startDeadlineMs(spec) + DRAIN_MS;
+        return withDeadline(
+          clock,
+          limit,
+          what,
+          async (signal) => {
+            const started = await startReplica(replica, spec, place, signal);
+            await waitHealthy(replica, spec, started, signal);
+            return started;
+          },
+          cancelled,
+        );
+      });
+      await change(row.id, {
+        state: 'healthy',
+        container_id: info.containerId,
+        ip: info.address.ip,
+        port: info.address.port,
+        since: clock.now(),
+        reason: null,
+      });
+    } catch (error) {
+      if (cancelled.aborted) throw error;
+      await failed(row, asAvkError(error));
+    }
+  }
+
+  /** Only while it is still wanted: a replica that is being drained meanwhile stays so. */
+  async function change(id: string, values: Partial<ReplicaRow>): Promise<void> {
+    await database.transaction(async (tx) => {
+      await tx.updateTable('replicas').set(values).where('id', '=', id).where('state', '!=', 'draining').execute();
+    });
+  }
+
+  async function failed(row: ReplicaRow, error: AvkError): Promise<void> {
+    const failures = row.failures + 1;
+    const tail = error.lastLogLines.at(-1);
+    const reason = `${error.message}${tail ? `; last log line: ${tail}` : ''}`.slice(0, REASON_LENGTH);
+    log.warn({ app: row.app, replica: row.id, node: row.node, failures, reason }, 'a replica did not start');
+    // What is left of it would hold the port until the next try.
+    await deps.replica(row.node).runtime.stop(row.id, 0);
+    await change(row.id, {
+      state: 'crash-looping',
+      failures,
+      retry_at: clock.now() + crashBackoffMs(failures),
+      since: clock.now(),
+      reason,
+    });
+  }
+
+  async function takeDown(row: ReplicaRow, stopSeconds: number, cancelled: AbortSignal): Promise<void> {
+    const { runtime } = deps.replica(row.node);
+    await deps.routes.refresh();
+    if (row.ip && row.port) await deps.proxy.drained({ ip: row.ip, port: row.port }, DRAIN_MS);
+    for (;;) {
+      cancelled.throwIfAborted();
+      try {
+        await runtime.stop(row.id, stopSeconds);
+        await runtime.remove(row.id);
+        break;
+      } catch (error) {
+        log.warn({ replica: row.id, node: row.node, reason: messageOf(error) }, 'a replica could not be removed yet');
+        await clock.sleep(RETIRE_RETRY_MS, cancelled);
+      }
+    }
+    await database.transaction(async (tx) => {
+      await tx.deleteFrom('replicas').where('id', '=', row.id).execute();
+    });
+  }
+
+  function turnsOf(node: string): Turns {
+    let own = turns.get(node);
+    if (!own) {
+      own = new Turns(STARTS_AT_ONCE);
+      turns.set(node, own);
+    }
+    return own;
+  }
+
+  return {
+    start: (row, spec) => run('start', row, (signal) => bringUp(row, spec, signal)),
+    retire: (row, stopSeconds) => run('retire', row, (signal) => takeDown(row, stopSeconds, signal)),
+    async stop() {
+      stopping = true;
+      for (const job of jobs.values()) job.abort.abort(new AvkError('AVK_SERVICE_UNAVAILABLE', 'the load balancer is stopping'));
+      await Promise.all([...jobs.values()].map((job) => job.done));
+    },
+  };
+}

@@ -1,0 +1,71 @@
+import { messageOf } from '../../domain/errors.ts';
+import type { Database } from '../../ports/database.ts';
+import type { Log } from '../../ports/log.ts';
+import type { ApplyResult, ReverseProxy, Route } from '../../ports/reverse-proxy.ts';
+import { type Db, type LoadBalancerTables, specOf } from './store.ts';
+
+/** Keeps the proxy at what the database says. */
+export interface RoutesKeeper {
+  /** Resolves when everything committed before the call is live; many calls at once share one change. */
+  refresh(): Promise<ApplyResult>;
+}
+
+export function createRoutesKeeper(
+  database: Database<LoadBalancerTables>,
+  proxy: ReverseProxy,
+  log: Log,
+): RoutesKeeper {
+  let running: Promise<ApplyResult> | null = null;
+  let next: Promise<ApplyResult> | null = null;
+
+  async function apply(): Promise<ApplyResult> {
+    const result = await proxy.apply(await readRoutes(database.read));
+    for (const { name, reason } of result.rejected) log.error({ app: name, reason }, 'the route was set aside');
+    return result;
+  }
+
+  function begin(): Promise<ApplyResult> {
+    const run = apply().finally(() => {
+      running = null;
+    });
+    running = run;
+    return run;
+  }
+
+  return {
+    refresh() {
+      if (!running) return begin();
+      // The one under way may have read the database before the caller's change.
+      next ??= running
+        .catch((error) => log.error({ reason: messageOf(error) }, 'the routes could not be applied'))
+        .then(() => {
+          next = null;
+          return begin();
+        });
+      return next;
+    },
+  };
+}
+
+async function readRoutes(db: Db): Promise<Route[]> {
+  const apps = await db.selectFrom('apps').selectAll().where('state', '=', 'live').orderBy('name').execute();
+  const replicas = await db.selectFrom('replicas').selectAll().orderBy('number').execute();
+  return apps.map((app) => {
+    const own = replicas.filter((replica) => replica.app === app.name);
+    const spec = specOf(app);
+    return {
+      name: app.name,
+      publicPort: app.public_port,
+      maxBodyBytes: 0,
+      upstreams: own.flatMap(({ state, ip, port }) => (state === 'healthy' && ip && port ? [{ ip, port }] : [])),
+      note: noteOf(own, spec?.manifest.name ?? app.name),
+    };
+  });
+}
+
+/** What visitors read while no replica is healthy. */
+function noteOf(replicas: readonly { state: string; reason: string | null }[], app: string): string {
+  const states = [...new Set(replicas.map((replica) => replica.state))].join(', ');
+  const reason = replicas.find((replica) => replica.reason)?.reason;
+  return `${app} has no healthy replica (${states || 'none started'})${reason ? `: ${reason}` : ''}`;
+}

@@ -1,0 +1,248 @@
+import { Readable } from 'node:stream';
+import { z } from 'zod';
+import { AvkError } from '../../domain/errors.ts';
+import { nameSchema, replicaName } from '../../domain/names.ts';
+import type { HttpApp } from '../../kernel/http/app.ts';
+import { ndjson } from '../../kernel/http/stream.ts';
+import { withDeadline } from '../../kernel/deadline.ts';
+import type { ReplicaDeps } from '../../kernel/replica.ts';
+import type { Clock } from '../../ports/clock.ts';
+import type { ContainerRuntime } from '../../ports/container-runtime.ts';
+import type { Database } from '../../ports/database.ts';
+import type { Log } from '../../ports/log.ts';
+import type { Random } from '../../ports/random.ts';
+import type { FleetFollower } from './fleet-follower.ts';
+import { mergeLogs } from './logs.ts';
+import type { Reconciler } from './reconciler.ts';
+import { deregister, movePublicPort, type Registration, register, registrationSchema } from './registrar.ts';
+import type { RoutesKeeper } from './routes-keeper.ts';
+import { type AppRow, type LoadBalancerTables, type ReplicaRow, readApp, readReplicas } from './store.ts';
+
+export interface RouteDeps {
+  database: Database<LoadBalancerTables>;
+  routes: RoutesKeeper;
+  reconciler: Reconciler;
+  fleet: FleetFollower;
+  clock: Clock;
+  random: Random;
+  log: Log;
+  nodes: readonly { name: string; address: string }[];
+  replica: (node: string) => ReplicaDeps;
+  publicAddress: string;
+  firstPort: number;
+}
+
+const PORT_TRIES = 50;
+const DEREGISTER_DEADLINE_MS = 600_000;
+
+const deregistration = z.object({
+  appName: nameSchema,
+  generation: z.coerce.number().int().min(1).optional(),
+  keepImage: z.stringbool().default(false),
+});
+
+export function routes(app: HttpApp, deps: RouteDeps): void {
+  registrationRoutes(app, deps);
+  instanceRoutes(app, deps);
+}
+
+function registrationRoutes(app: HttpApp, deps: RouteDeps): void {
+  const tags = ['registration'];
+  const description =
+    "Synchronous: when it answers, the app is reachable. Repeating it is harmless. Called by the deployment manager and the platform initializer, and by the starting document's programs.";
+  const registering = {
+    config: { access: 'service' as const },
+    schema: {
+      tags,
+      summary: 'Registers an app and its first container; answers IP:PORT',
+      description,
+      response: { 200: z.string() },
+    },
+  };
+  app.get('/registerApp', { ...registering, schema: { ...registering.schema, querystring: registrationSchema } }, (request) =>
+    registerApp(deps, request.query),
+  );
+  app.post('/registerApp', { ...registering, schema: { ...registering.schema, body: registrationSchema } }, (request) =>
+    registerApp(deps, request.body),
+  );
+
+  const deregistering = {
+    config: { access: 'service' as const },
+    schema: {
+      tags,
+      summary: "Removes an app's route, containers and image",
+      description: 'Answers when they are gone. Repeating it is harmless. Called by the deployment manager.',
+      querystring: deregistration,
+      response: { 200: z.string() },
+    },
+  };
+  const deregisterApp = async (request: { query: z.infer<typeof deregistration> }): Promise<string> => {
+    const { appName, generation, keepImage } = request.query;
+    const now = deps.clock.now();
+    await deps.database.transaction((tx) =>
+      deregister(tx, appName, { keepImage, now, ...(generation === undefined ? {} : { generation }) }),
+    );
+    const row = await readApp(deps.database.read, appName);
+    if (row?.state === 'removing') {
+      await withDeadline(deps.clock, DEREGISTER_DEADLINE_MS, `removing ${appName}`, (signal) =>
+        deps.reconciler.removed(appName, signal),
+      );
+    }
+    return 'Success';
+  };
+  app.get('/deregisterApp', deregistering, deregisterApp);
+  app.post('/deregisterApp', deregistering, deregisterApp);
+}
+
+async function registerApp(deps: RouteDeps, request: Registration): Promise<string> {
+  const node = request.node ?? deps.nodes.find((known) => known.address === request.vmIp)?.name;
+  if (!node) {
+    throw new AvkError('AVK_UNACCEPTABLE', `vmIp: no machine of the platform has the address ${request.vmIp}`, {
+      errors: [{ path: 'vmIp', message: 'expected the address of a machine', received: request.vmIp }],
+    });
+  }
+  const replicaId = request.replicaId ?? (await findReplica(deps.replica(node).runtime, request.containerId));
+  const options = { node, replicaId: replicaId ?? deps.random.uuid(), firstPort: deps.firstPort, now: deps.clock.now() };
+  const registered = await deps.database.transaction((tx) => register(tx, request, options));
+  const port = await makeLive(deps, registered);
+  deps.reconciler.kick(request.appName);
+  return `${deps.publicAddress}:${port}`;
+}
+
+async function findReplica(runtime: ContainerRuntime, containerId: string): Promise<string | undefined> {
+  const containers = await runtime.list();
+  return containers.find((container) => container.containerId === containerId)?.id;
+}
+
+/** Applies the route; as long as the port turns out to be another program's, the app moves on to the next one. */
+async function makeLive(deps: RouteDeps, app: AppRow): Promise<number> {
+  let port = app.public_port;
+  for (let tries = 0; tries < PORT_TRIES; tries += 1) {
+    const { rejected } = await deps.routes.refresh();
+    const problem = rejected.find((route) => route.name === app.name);
+    if (!problem) return port;
+    deps.log.warn({ app: app.name, port, reason: problem.reason }, 'the public port cannot be used');
+    port = await deps.database.transaction((tx) =>
+      movePublicPort(tx, { ...app, public_port: port }, deps.firstPort, deps.clock.now()),
+    );
+  }
+  throw new AvkError('AVK_ROUTE_REJECTED', `no usable public port was found for ${app.name}`);
+}
+
+function instanceRoutes(app: HttpApp, deps: RouteDeps): void {
+  const tags = ['instances'];
+  const params = z.object({ name: nameSchema });
+
+  app.get(
+    '/instances',
+    {
+      config: { access: 'service' },
+      schema: { tags, summary: 'All instances with their replicas', description: 'Called by the application manager.' },
+    },
+    async () => {
+      const apps = await deps.database.read.selectFrom('apps').selectAll().orderBy('name').execute();
+      const replicas = await deps.database.read.selectFrom('replicas').selectAll().orderBy('number').execute();
+      const own = Map.groupBy(replicas, (replica) => replica.app);
+      return { instances: apps.map((row) => instanceView(deps, row, own.get(row.name) ?? [])) };
+    },
+  );
+
+  app.get(
+    '/instances/:name',
+    {
+      config: { access: 'service' },
+      schema: { tags, summary: "An instance's replicas and scale", description: 'Called by the application manager.', params },
+    },
+    async (request) => {
+      const row = await readApp(deps.database.read, request.params.name);
+      if (!row) throw new AvkError('AVK_NOT_FOUND', `${request.params.name} is not registered`);
+      return instanceView(deps, row, await readReplicas(deps.database.read, row.name));
+    },
+  );
+
+  app.post(
+    '/instances/:name/scale',
+    {
+      config: { access: 'service' },
+      schema: {
+        tags,
+        summary: 'Sets how few and how many replicas an instance may have',
+        description: 'Called by the application manager. Repeating it is harmless.',
+        params,
+        body: z
+          .object({ generation: z.int(), min: z.int().min(1).max(100), max: z.int().min(1).max(100) })
+          .refine(({ min, max }) => min <= max, { path: ['min'], message: 'expected min to be at most max' }),
+        response: { 200: z.string() },
+      },
+    },
+    async (request) => {
+      const { name } = request.params;
+      const { min, max, generation } = request.body;
+      await deps.database.transaction(async (tx) => {
+        const row = await readApp(tx, name);
+        if (row?.state !== 'live' || row.generation !== generation) {
+          throw new AvkError('AVK_NOT_FOUND', `${name} is not registered`);
+        }
+        const desired = Math.min(Math.max(row.desired, min), max);
+        await tx
+          .updateTable('apps')
+          .set({ scale_min: min, scale_max: max, desired })
+          .where('name', '=', name)
+          .execute();
+      });
+      deps.reconciler.kick(name);
+      return 'Success';
+    },
+  );
+
+  app.get(
+    '/instances/:name/logs',
+    {
+      config: { access: 'service' },
+      schema: {
+        tags,
+        summary: "The replicas' log lines as newline-delimited JSON",
+        description: 'Called by the application manager. With `follow` it goes on until the caller leaves.',
+        params,
+        querystring: z.object({
+          tail: z.coerce.number().int().min(0).max(10_000).default(100),
+          follow: z.stringbool().default(false),
+          replica: z.string().max(100).optional(),
+        }),
+      },
+    },
+    async (request, reply) => {
+      const { name } = request.params;
+      const { tail, follow, replica: only } = request.query;
+      const all = await readReplicas(deps.database.read, name);
+      const chosen = all.filter((row) => !only || [row.id, replicaName(name, row.number)].includes(only));
+      if (only && chosen.length === 0) throw new AvkError('AVK_NOT_FOUND', `${name} has no replica ${only}`);
+      const gone = new AbortController();
+      request.raw.on('close', () => gone.abort());
+      const sources = chosen.map((row) =>
+        deps.replica(row.node).runtime.logs(row.id, { tail, follow, signal: gone.signal }),
+      );
+      return ndjson(reply, Readable.from(mergeLogs(sources, { tail, follow })));
+    },
+  );
+}
+
+function instanceView(deps: RouteDeps, row: AppRow, replicas: readonly ReplicaRow[]): object {
+  return {
+    name: row.name,
+    generation: row.generation,
+    endpoint: `http://${deps.publicAddress}:${row.public_port}`,
+    scale: { min: row.scale_min, max: row.scale_max, desired: row.desired },
+    replicas: replicas.map((replica) => ({
+      name: replicaName(row.name, replica.number),
+      id: replica.id,
+      node: replica.node,
+      hostPort: replica.host_port,
+      state: replica.state,
+      cpuPercent: deps.fleet.usage(replica.id)?.cpuPercent ?? null,
+      memoryPercent: deps.fleet.usage(replica.id)?.memoryPercent ?? null,
+      restarts: replica.restarts,
+      ...(replica.reason ? { reason: replica.reason } : {}),
+    })),
+  };
+}

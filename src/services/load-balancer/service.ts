@@ -1,0 +1,218 @@
+import { messageOf } from '../../domain/errors.ts';
+import type { PortRange } from '../../domain/ports.ts';
+import { crashBackoffMs } from '../../domain/replica-plan.ts';
+import type { HttpApp } from '../../kernel/http/app.ts';
+import { createMessenger } from '../../kernel/messenger.ts';
+import { describeExit, type ReplicaDeps } from '../../kernel/replica.ts';
+import type { Service } from '../../kernel/service.ts';
+import type { ServiceClient } from '../../kernel/service-client.ts';
+import type { Clock } from '../../ports/clock.ts';
+import type { ContainerInfo } from '../../ports/container-runtime.ts';
+import type { Database } from '../../ports/database.ts';
+import type { Log } from '../../ports/log.ts';
+import type { MessageBus } from '../../ports/message-bus.ts';
+import type { Random } from '../../ports/random.ts';
+import type { ReverseProxy } from '../../ports/reverse-proxy.ts';
+import type { RegistrySession, ServiceRegistry } from '../../ports/service-registry.ts';
+import { createFleetFollower } from './fleet-follower.ts';
+import { createHealthMonitor } from './health-monitor.ts';
+import { createReconciler } from './reconciler.ts';
+import { createReplicaWorker, STABLE_MS } from './replica-worker.ts';
+import { routes } from './routes.ts';
+import { createRoutesKeeper } from './routes-keeper.ts';
+import { type AppRow, type LoadBalancerTables, type ReplicaRow, specOf } from './store.ts';
+
+/*
+ * The load balancer owns, from the registration of an app to its deregistration: its public port and route, its
+ * replicas (how many, where, healing them), its entry in the service registry. `/registerApp` and `/deregisterApp`
+ * are synchronous, as the starting document asks: when they answer, the route is live or gone. A reconciler compares
+ * what the tables want with what is there; a worker carries out what it decides about single replicas.
+ */
+
+export interface LoadBalancerDeps {
+  http: HttpApp;
+  database: Database<LoadBalancerTables>;
+  bus: MessageBus;
+  client: ServiceClient;
+  registry: ServiceRegistry;
+  proxy: ReverseProxy;
+  clock: Clock;
+  random: Random;
+  log: Log;
+  /** Machines by name. */
+  nodes: readonly { name: string; address: string }[];
+  replica: (node: string) => ReplicaDeps;
+  ports: (node: string) => PortRange;
+  /** Where users reach the proxy, and the first port it gives. */
+  publicAddress: string;
+  firstPort: number;
+  buildDeadlineMs: number;
+}
+
+/** A route that was set aside is tried again this often; its port may be free again. */
+const REJECTED_RETRY_MS = 5000;
+
+export function createLoadBalancer(deps: LoadBalancerDeps): Service {
+  const { database, clock, log, proxy } = deps;
+  const messenger = createMessenger<LoadBalancerTables>({
+    service: 'load-balancer',
+    listens: [],
+    from: 'LoadBalancer',
+    database,
+    bus: deps.bus,
+    clock,
+    log,
+  });
+  const fleet = createFleetFollower(deps.client, clock, log);
+  const routesKeeper = createRoutesKeeper(database, proxy, log);
+  const monitor = createHealthMonitor(clock, (id, healthy, reason) => {
+    healthChanged(id, healthy, reason).catch((error) =>
+      log.error({ replica: id, reason: messageOf(error) }, 'a change of health was not recorded'),
+    );
+  });
+  const worker = createReplicaWorker({ ...deps, routes: routesKeeper, onChange: (app) => reconciler.kick(app) });
+  const reconciler = createReconciler({
+    ...deps,
+    messenger,
+    routes: routesKeeper,
+    worker,
+    fleet,
+    runtime: (node) => deps.replica(node).runtime,
+    onSettled: settled,
+  });
+  let session: RegistrySession | null = null;
+  const unlisten: (() => void)[] = [];
+  /** What the proxy and the registry were last told of each app. */
+  const published = new Map<string, string>();
+
+  routes(deps.http, { ...deps, routes: routesKeeper, reconciler, fleet });
+
+  /** Brings proxy, registry and health checks in line with the replicas of one app. */
+  async function settled(app: AppRow | null, name: string, replicas: readonly ReplicaRow[]): Promise<void> {
+    const healthy = replicas.filter((row) => row.state === 'healthy');
+    const direct = app ? healthy.flatMap(({ ip, port }) => (ip && port ? [{ ip, port }] : [])) : [];
+    const text = app ? JSON.stringify([app.public_port, direct]) : '';
+    if (published.get(name) !== text) {
+      const { rejected } = await routesKeeper.refresh();
+      if (rejected.some((route) => route.name === name)) {
+        clock.after(REJECTED_RETRY_MS, () => reconciler.kick(name), { background: true });
+      } else if (app) {
+        const address = { ip: deps.publicAddress, port: app.public_port };
+        await session?.register({ name, kind: 'app', address, direct });
+        published.set(name, text);
+      } else {
+        await session?.unregister(name);
+        published.delete(name);
+      }
+    }
+    await watchHealth();
+  }
+
+  async function watchHealth(): Promise<void> {
+    const rows = await database.read
+      .selectFrom('replicas')
+      .innerJoin('apps', 'apps.name', 'replicas.app')
+      .selectAll('replicas')
+      .select('apps.spec')
+      .where('replicas.state', 'in', ['healthy', 'unhealthy'])
+      .where('apps.spec', 'is not', null)
+      .execute();
+    monitor.watch(
+      rows.flatMap((row) => {
+        const { ip, port } = row;
+        if (!ip || !port) return [];
+        const check = specOf({ spec: row.spec } as AppRow)?.manifest.health ?? null;
+        const { runtime } = deps.replica(row.node);
+        return [{ id: row.id, check, probe: (ms: number) => runtime.checkHealth({ ip, port }, check, ms) }];
+      }),
+    );
+  }
+
+  async function healthChanged(id: string, healthy: boolean, reason: string): Promise<void> {
+    const row = await database.transaction(async (tx) =>
+      tx
+        .updateTable('replicas')
+        .set({ state: healthy ? 'healthy' : 'unhealthy', reason: healthy ? null : reason, since: clock.now() })
+        .where('id', '=', id)
+        .where('state', '=', healthy ? 'unhealthy' : 'healthy')
+        .returning('app')
+        .executeTakeFirst(),
+    );
+    if (!row) return;
+    log.warn({ app: row.app, replica: id, healthy, reason }, 'the health of a replica changed');
+    reconciler.kick(row.app);
+  }
+
+  /** A replica ended by itself: at once again the first time, with back-off when it keeps happening. */
+  async function exited(info: ContainerInfo): Promise<void> {
+    const now = clock.now();
+    const row = await database.transaction(async (tx) => {
+      const found = await tx
+        .selectFrom('replicas')
+        .selectAll()
+        .where('id', '=', info.id)
+        .where('state', 'in', ['healthy', 'unhealthy'])
+        .executeTakeFirst();
+      if (!found) return null;
+      const failures = (now - found.since > STABLE_MS ? 0 : found.failures) + 1;
+      await tx
+        .updateTable('replicas')
+        .set({
+          state: 'crash-looping',
+          failures,
+          retry_at: failures === 1 ? now : now + crashBackoffMs(failures - 1),
+          since: now,
+          reason: `the app ${describeExit(info)}`,
+        })
+        .where('id', '=', info.id)
+        .execute();
+      return found;
+    });
+    if (!row) return;
+    log.warn({ app: row.app, replica: info.id, reason: describeExit(info) }, 'a replica ended');
+    reconciler.kick(row.app);
+  }
+
+  /** After a start nothing is known of the replicas: each is looked for, adopted or started again. */
+  async function forgetHealth(): Promise<void> {
+    await database.transaction(async (tx) => {
+      await tx
+        .updateTable('replicas')
+        .set({ state: 'starting', since: clock.now() })
+        .where('state', 'in', ['healthy', 'unhealthy'])
+        .where('app', 'in', (from) => from.selectFrom('apps').select('name').where('spec', 'is not', null))
+        .execute();
+    });
+  }
+
+  return {
+    name: 'load-balancer',
+    http: deps.http,
+    async start() {
+      session = await deps.registry.session('load-balancer');
+      await forgetHealth();
+      await routesKeeper.refresh();
+      fleet.start();
+      for (const node of deps.nodes) {
+        unlisten.push(
+          deps.replica(node.name).runtime.onExit((info) => {
+            exited(info).catch((error) =>
+              log.error({ replica: info.id, reason: messageOf(error) }, 'an exit was not recorded'),
+            );
+          }),
+        );
+      }
+      await messenger.start();
+      await reconciler.start();
+    },
+    async stop() {
+      for (const stop of unlisten) stop();
+      monitor.stop();
+      await reconciler.stop();
+      await worker.stop();
+      await fleet.stop();
+      await messenger.stop();
+      await session?.close();
+    },
+  };
+}

@@ -1,0 +1,137 @@
+import type { Insertable, Kysely, Selectable } from 'kysely';
+import type { Migration } from 'kysely/migration';
+import type { InstanceSpec } from '../../domain/instance.ts';
+import type { ReplicaState } from '../../domain/replica.ts';
+import { type MessengerTables, messengerMigrations } from '../../kernel/messenger.ts';
+
+export interface LoadBalancerTables extends MessengerTables {
+  apps: {
+    name: string;
+    generation: number;
+    /** JSON of an InstanceSpec; null for what was registered in the starting document's form, by a container alone. */
+    spec: string | null;
+    image: string;
+    container_port: number;
+    public_port: number;
+    /** How many replicas are wanted, within min and max. */
+    desired: number;
+    scale_min: number;
+    scale_max: number;
+    state: 'live' | 'removing';
+    keep_image: number;
+    /** What the application manager was told last. */
+    reported: string;
+    created_at: number;
+  };
+  replicas: {
+    id: string;
+    app: string;
+    number: number;
+    node: string;
+    host_port: number;
+    state: ReplicaState;
+    container_id: string | null;
+    ip: string | null;
+    port: number | null;
+    failures: number;
+    restarts: number;
+    retry_at: number;
+    since: number;
+    reason: string | null;
+  };
+  /** What was deregistered, so that a late registration of it is refused. */
+  tombstones: { app: string; generation: number; container_id: string; at: number };
+  /** Replicas that are to be gone wherever they turn up. */
+  retired: { id: string; node: string; at: number };
+  /** Public ports that another program held when they were tried. */
+  foreign_ports: { port: number; at: number };
+  /** The public port given last; `id` is always 1. The starting document's `latestAvailablePort` is the next one. */
+  public_port_cursor: { id: number; port: number };
+}
+
+export type AppRow = Selectable<LoadBalancerTables['apps']>;
+export type ReplicaRow = Selectable<LoadBalancerTables['replicas']>;
+export type NewReplica = Insertable<LoadBalancerTables['replicas']>;
+export type Db = Kysely<LoadBalancerTables>;
+
+export const migrations: Record<string, Migration> = {
+  ...messengerMigrations,
+  '0100_load_balancer': {
+    async up(db) {
+      await db.schema
+        .createTable('apps')
+        .addColumn('name', 'text', (c) => c.primaryKey())
+        .addColumn('generation', 'integer', (c) => c.notNull())
+        .addColumn('spec', 'text')
+        .addColumn('image', 'text', (c) => c.notNull())
+        .addColumn('container_port', 'integer', (c) => c.notNull())
+        .addColumn('public_port', 'integer', (c) => c.notNull().unique())
+        .addColumn('desired', 'integer', (c) => c.notNull())
+        .addColumn('scale_min', 'integer', (c) => c.notNull())
+        .addColumn('scale_max', 'integer', (c) => c.notNull())
+        .addColumn('state', 'text', (c) => c.notNull())
+        .addColumn('keep_image', 'integer', (c) => c.notNull())
+        .addColumn('reported', 'text', (c) => c.notNull())
+        .addColumn('created_at', 'bigint', (c) => c.notNull())
+        .execute();
+      await db.schema
+        .createTable('replicas')
+        .addColumn('id', 'text', (c) => c.primaryKey())
+        .addColumn('app', 'text', (c) => c.notNull())
+        .addColumn('number', 'integer', (c) => c.notNull())
+        .addColumn('node', 'text', (c) => c.notNull())
+        .addColumn('host_port', 'integer', (c) => c.notNull())
+        .addColumn('state', 'text', (c) => c.notNull())
+        .addColumn('container_id', 'text')
+        .addColumn('ip', 'text')
+        .addColumn('port', 'integer')
+        .addColumn('failures', 'integer', (c) => c.notNull())
+        .addColumn('restarts', 'integer', (c) => c.notNull())
+        .addColumn('retry_at', 'bigint', (c) => c.notNull())
+        .addColumn('since', 'bigint', (c) => c.notNull())
+        .addColumn('reason', 'text')
+        .addUniqueConstraint('replicas_number', ['app', 'number'])
+        .addUniqueConstraint('replicas_port', ['node', 'host_port'])
+        .execute();
+      await db.schema
+        .createTable('tombstones')
+        .addColumn('app', 'text', (c) => c.notNull())
+        .addColumn('generation', 'integer', (c) => c.notNull())
+        .addColumn('container_id', 'text', (c) => c.notNull())
+        .addColumn('at', 'bigint', (c) => c.notNull())
+        .addPrimaryKeyConstraint('tombstones_pk', ['app', 'generation', 'container_id'])
+        .execute();
+      await db.schema
+        .createTable('retired')
+        .addColumn('id', 'text', (c) => c.primaryKey())
+        .addColumn('node', 'text', (c) => c.notNull())
+        .addColumn('at', 'bigint', (c) => c.notNull())
+        .execute();
+      await db.schema
+        .createTable('foreign_ports')
+        .addColumn('port', 'integer', (c) => c.primaryKey())
+        .addColumn('at', 'bigint', (c) => c.notNull())
+        .execute();
+      await db.schema
+        .createTable('public_port_cursor')
+        .addColumn('id', 'integer', (c) => c.primaryKey())
+        .addColumn('port', 'integer', (c) => c.notNull())
+        .execute();
+    },
+  },
+};
+
+export async function readApp(db: Db, name: string): Promise<AppRow | undefined> {
+  return db.selectFrom('apps').selectAll().where('name', '=', name).executeTakeFirst();
+}
+
+export async function readReplicas(db: Db, app: string): Promise<ReplicaRow[]> {
+  return db.selectFrom('replicas').selectAll().where('app', '=', app).orderBy('number').execute();
+}
+
+export function specOf(app: AppRow): InstanceSpec | null {
+  return app.spec === null ? null : (JSON.parse(app.spec) as InstanceSpec);
+}
+
+/** The ids of a removed app's replicas stay known for as long as a lost machine may take to come back. */
+export const KEEP_RETIRED_MS = 30 * 24 * 3600 * 1000;

@@ -1,0 +1,160 @@
+import { messageOf } from '../../domain/errors.ts';
+import type { Resources } from '../../domain/manifest.ts';
+import { type NodeSnapshot, nodeState } from '../../domain/node.ts';
+import type { Clock } from '../../ports/clock.ts';
+import type { ContainerRuntime } from '../../ports/container-runtime.ts';
+import type { Host, HostSample } from '../../ports/host.ts';
+import type { Log } from '../../ports/log.ts';
+
+/** One machine of the platform with what reaches it. */
+export interface Machine {
+  host: Host;
+  runtime: ContainerRuntime;
+}
+
+/** What the load balancer follows: every machine, and every replica seen on it. */
+export interface FleetView {
+  at: number;
+  nodes: (NodeSnapshot & { lastSeen: number | null; reason: string | null })[];
+  replicas: { id: string; node: string; cpuPercent: number; memoryPercent: number; memoryBytes: number }[];
+}
+
+export interface Fleet {
+  view(): FleetView;
+  /** Takes part of a machine's room off its score until the samples show the replica. */
+  promise(node: string, resources: Resources): void;
+  /** Ports held by containers on the machine, as last listed. */
+  heldPorts(node: string): ReadonlySet<number>;
+  /** True once every machine has answered or had its time to. */
+  settled(): boolean;
+  /** Calls `listener` after every sample. Returns the way to stop. */
+  onSample(listener: () => void): () => void;
+  start(): void;
+  stop(): Promise<void>;
+}
+
+interface Known {
+  machine: Machine;
+  sample: HostSample | null;
+  /** By our own clock. */
+  seenAt: number | null;
+  reason: string | null;
+  ports: Set<number>;
+  promises: { cpus: number; memoryMb: number; until: number }[];
+}
+
+export const PROBE_EVERY_MS = 500;
+/** How long a promise counts; by then the replica shows in the samples. */
+const PROMISE_MS = 10_000;
+const SETTLE_MS = 5000;
+const LONGEST_RECONNECT_MS = 5000;
+const LIST_EVERY_MS = 5000;
+
+/** Follows one probe per machine, each read on the machine that it is about. */
+export function createFleet(options: { machines: readonly Machine[]; clock: Clock; log: Log }): Fleet {
+  const { clock, log } = options;
+  const known = new Map<string, Known>(
+    options.machines.map((machine) => [
+      machine.host.name,
+      { machine, sample: null, seenAt: null, reason: null, ports: new Set(), promises: [] },
+    ]),
+  );
+  const stopping = new AbortController();
+  const listeners = new Set<() => void>();
+  const loops: Promise<void>[] = [];
+  let startedAt = 0;
+
+  async function follow(node: Known): Promise<void> {
+    let wait = PROBE_EVERY_MS;
+    while (!stopping.signal.aborted) {
+      try {
+        for await (const sample of node.machine.host.probe({ everyMs: PROBE_EVERY_MS, signal: stopping.signal })) {
+          node.sample = sample;
+          node.seenAt = clock.monotonic();
+          node.reason = null;
+          wait = PROBE_EVERY_MS;
+          for (const listener of listeners) listener();
+        }
+      } catch (error) {
+        node.reason = messageOf(error);
+      }
+      if (stopping.signal.aborted) return;
+      log.warn({ node: node.machine.host.name, reason: node.reason }, 'the probe ended; it is begun again');
+      await clock.sleep(wait, stopping.signal).catch(() => undefined);
+      wait = Math.min(wait * 2, LONGEST_RECONNECT_MS);
+    }
+  }
+
+  async function list(node: Known): Promise<void> {
+    while (!stopping.signal.aborted) {
+      try {
+        const containers = await node.machine.runtime.list();
+        node.ports = new Set(containers.map((container) => container.hostPort));
+      } catch (error) {
+        log.warn({ node: node.machine.host.name, reason: messageOf(error) }, 'containers could not be listed');
+      }
+      await clock.sleep(LIST_EVERY_MS, stopping.signal).catch(() => undefined);
+    }
+  }
+
+  function snapshot(node: Known): FleetView['nodes'][number] {
+    const now = clock.monotonic();
+    node.promises = node.promises.filter((promise) => promise.until > now);
+    const { sample, machine } = node;
+    const age = node.seenAt === null ? null : now - node.seenAt;
+    return {
+      name: machine.host.name,
+      address: machine.host.address,
+      state: nodeState(age, 'ready'),
+      cpuPercent: sample?.cpuPercent ?? 0,
+      memoryPercent: sample?.memoryPercent ?? 0,
+      diskPercent: sample?.diskPercent ?? 0,
+      cores: sample?.cores ?? 1,
+      memoryBytes: sample?.memoryBytes ?? 0,
+      replicas: sample?.replicas.length ?? 0,
+      promised: {
+        cpus: node.promises.reduce((sum, promise) => sum + promise.cpus, 0),
+        memoryMb: node.promises.reduce((sum, promise) => sum + promise.memoryMb, 0),
+      },
+      lastSeen: age === null ? null : clock.now() - age,
+      reason: node.reason,
+    };
+  }
+
+  return {
+    view() {
+      const nodes = [...known.values()];
+      return {
+        at: clock.now(),
+        nodes: nodes.map(snapshot),
+        replicas: nodes.flatMap((node) =>
+          (node.sample?.replicas ?? []).map((replica) => ({ ...replica, node: node.machine.host.name })),
+        ),
+      };
+    },
+    promise(name, resources) {
+      known.get(name)?.promises.push({
+        cpus: resources.cpus,
+        memoryMb: resources.memoryMb,
+        until: clock.monotonic() + PROMISE_MS,
+      });
+    },
+    heldPorts: (name) => known.get(name)?.ports ?? new Set(),
+    settled: () =>
+      [...known.values()].every((node) => node.seenAt !== null) || clock.monotonic() - startedAt > SETTLE_MS,
+    onSample(listener) {
+      listeners.add(listener);
+      return () => {
+        listeners.delete(listener);
+      };
+    },
+    start() {
+      startedAt = clock.monotonic();
+      for (const node of known.values()) loops.push(follow(node), list(node));
+    },
+    async stop() {
+      stopping.abort();
+      await Promise.all(loops);
+    },
+  };
+}

@@ -1,0 +1,15 @@
+import type { Resources } from '../../domain/manifest.ts';
+import type { NodeSnapshot } from '../../domain/node.ts';
+import { place } from '../../domain/placement.ts';
+import type { Fleet } from './fleet.ts';
+
+/** The healthiest machine now, with the reason; the room is promised by the caller. */
+export function chooseNode(
+  fleet: Fleet,
+  resources: Resources,
+): { node: NodeSnapshot; score: number; reason: string } | { node: null; reason: string } {
+  const { nodes } = fleet.view();
+  const placement = place(nodes, resources);
+  const node = nodes.find((candidate) => candidate.name === placement.node);
+  return placement.node === null || !node ? { node: null, reason: placement.reason } : { ...placement, node };
+}

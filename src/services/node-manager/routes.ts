@@ -1,0 +1,142 @@
+import { Readable } from 'node:stream';
+import { z } from 'zod';
+import { AvkError } from '../../domain/errors.ts';
+import { resourcesSchema } from '../../domain/manifest.ts';
+import { scoreNode } from '../../domain/placement.ts';
+import type { HttpApp } from '../../kernel/http/app.ts';
+import { ndjson } from '../../kernel/http/stream.ts';
+import type { Clock } from '../../ports/clock.ts';
+import type { Database } from '../../ports/database.ts';
+import type { Fleet } from './fleet.ts';
+import { chooseNode } from './placement.ts';
+import type { NodeManagerTables } from './store.ts';
+
+/** History older than this is pruned, also without being asked. */
+export const KEEP_HISTORY_MS = 7 * 24 * 3600 * 1000;
+
+const legacyNode = z.object({
+  name: z.string(),
+  'CPU Usage': z.number(),
+  'Memory Usage': z.number(),
+  'Disk Usage': z.number(),
+  Health: z.string(),
+});
+
+export interface RouteDeps {
+  fleet: Fleet;
+  database: Database<NodeManagerTables>;
+  clock: Clock;
+  storeSample: () => Promise<void>;
+}
+
+export function routes(app: HttpApp, deps: RouteDeps): void {
+  const tags = ['nodes'];
+  const { fleet } = deps;
+
+  app.get(
+    '/nodemgr/get-deploy-node',
+    {
+      config: { access: 'user' },
+      schema: {
+        tags,
+        summary: 'The machine that the next app would go to',
+        description: 'Asks only: no port is reserved. Called by operators.',
+        response: {
+          200: z.object({ node_name: z.string(), node_ip: z.string(), port: z.number(), reason: z.string() }),
+        },
+      },
+    },
+    async () => {
+      const chosen = chooseNode(fleet, resourcesSchema.parse({}));
+      if (chosen.node === null) throw new AvkError('AVK_NO_NODE', chosen.reason);
+      return { node_name: chosen.node.name, node_ip: chosen.node.address, port: 0, reason: chosen.reason };
+    },
+  );
+
+  app.get(
+    '/nodemgr/get-all-nodes-health',
+    {
+      config: { access: 'user' },
+      schema: { tags, summary: 'Health of every machine', response: { 200: z.array(legacyNode) } },
+    },
+    async () =>
+      fleet.view().nodes.map((node) => ({
+        name: node.name,
+        'CPU Usage': node.cpuPercent,
+        'Memory Usage': node.memoryPercent,
+        'Disk Usage': node.diskPercent,
+        Health: node.state,
+      })),
+  );
+
+  const log = {
+    config: { access: 'admin' as const },
+    schema: { tags, summary: 'Takes and stores a sample of every machine now', response: { 200: z.string() } },
+  };
+  const takeSample = async (): Promise<string> => {
+    await deps.storeSample();
+    return 'Success';
+  };
+  app.get('/nodemgr/log', log, takeSample);
+  app.post('/nodemgr/log', log, takeSample);
+
+  app.delete(
+    '/nodemgr/delete-old-logs',
+    {
+      config: { access: 'admin' },
+      schema: { tags, summary: 'Deletes history older than 7 days', response: { 200: z.string() } },
+    },
+    async () => {
+      await deps.database.transaction(async (tx) => {
+        await tx.deleteFrom('node_samples').where('at', '<', deps.clock.now() - KEEP_HISTORY_MS).execute();
+      });
+      return 'Success';
+    },
+  );
+
+  app.get(
+    '/nodes',
+    {
+      config: { access: 'user' },
+      schema: { tags, summary: 'Every machine with its state and score', description: 'Called by the application manager.' },
+    },
+    async () => ({
+      nodes: fleet.view().nodes.map((node) => ({
+        name: node.name,
+        address: node.address,
+        state: node.state,
+        cpuPercent: node.cpuPercent,
+        memoryPercent: node.memoryPercent,
+        diskPercent: node.diskPercent,
+        score: Math.round(scoreNode(node) * 10) / 10,
+        replicas: node.replicas,
+        lastSeen: node.lastSeen === null ? null : new Date(node.lastSeen).toISOString(),
+        ...(node.reason === null ? {} : { reason: node.reason }),
+      })),
+    }),
+  );
+
+  app.get(
+    '/nodes/stream',
+    {
+      config: { access: 'service' },
+      schema: {
+        tags,
+        summary: 'The whole fleet after every sample, as newline-delimited JSON',
+        description: 'Followed by the load balancer.',
+      },
+    },
+    async (request, reply) => {
+      const stream = new Readable({ objectMode: false, read() {} });
+      const push = (): void => {
+        // A reader that does not keep up gets the next view instead of a queue of old ones.
+        if (stream.readableLength === 0) stream.push(`${JSON.stringify(fleet.view())}\n`);
+      };
+      const stop = fleet.onSample(push);
+      stream.on('close', stop);
+      request.raw.on('close', () => stream.destroy());
+      push();
+      return ndjson(reply, stream);
+    },
+  );
+}

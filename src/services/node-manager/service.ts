@@ -1,0 +1,143 @@
+import { AvkError, messageOf } from '../../domain/errors.ts';
+import { resourcesSchema } from '../../domain/manifest.ts';
+import { halves, type PortRange } from '../../domain/ports.ts';
+import type { HttpApp } from '../../kernel/http/app.ts';
+import { createMessenger, type Message, type Unit } from '../../kernel/messenger.ts';
+import type { Service } from '../../kernel/service.ts';
+import type { Clock, Timer } from '../../ports/clock.ts';
+import type { Database } from '../../ports/database.ts';
+import type { Log } from '../../ports/log.ts';
+import type { MessageBus } from '../../ports/message-bus.ts';
+import { createFleet, type Machine } from './fleet.ts';
+import { chooseNode } from './placement.ts';
+import { KEEP_HISTORY_MS, routes } from './routes.ts';
+import { type NodeManagerTables, reservePort } from './store.ts';
+
+/*
+ * The node manager owns the machines: their health (one probe per machine, read on it), their state and history, and
+ * the ports it reserves for first replicas. Asked `give best node` on topic NodeManager, it answers `ans-node` on
+ * topic DeploymentManager with the healthiest machine, a port and the reason. The load balancer follows its stream of
+ * samples, and can do without it for a while.
+ */
+
+export interface NodeManagerDeps {
+  http: HttpApp;
+  database: Database<NodeManagerTables>;
+  bus: MessageBus;
+  clock: Clock;
+  log: Log;
+  machines: readonly Machine[];
+  /** Ports for replicas, by machine. */
+  ports: (node: string) => PortRange;
+}
+
+/** Longer than any deployment takes from its placement to its container. */
+const RESERVATION_MS = 60 * 60 * 1000;
+const STORE_EVERY_MS = 60_000;
+
+export function createNodeManager(deps: NodeManagerDeps): Service {
+  const { database, clock, log } = deps;
+  const fleet = createFleet(deps);
+  const messenger = createMessenger<NodeManagerTables>({
+    service: 'node-manager',
+    listens: ['NodeManager'],
+    from: 'NodeManager',
+    database,
+    bus: deps.bus,
+    clock,
+    log,
+  });
+  let timer: Timer | null = null;
+
+  messenger.onCommand('give best node', giveBestNode);
+  routes(deps.http, { fleet, database, clock, storeSample });
+
+  async function giveBestNode(unit: Unit<NodeManagerTables>, message: Message<'give best node'>): Promise<void> {
+    // Right after a start no machine has answered yet: have the message delivered again.
+    if (!fleet.settled()) throw new AvkError('AVK_NO_NODE', 'the machines have not answered yet');
+    const instance = message.fields.name;
+    const resources = resourcesSchema.catch(resourcesSchema.parse({})).parse(message.data.resources ?? {});
+    const chosen = chooseNode(fleet, resources);
+    const attempt = typeof message.data.attempt === 'number' ? message.data.attempt : 0;
+    const answer = (node: object, data: object): void =>
+      unit.send('DeploymentManager', 'ans-node', { node: JSON.stringify(node) }, message.requestId, {
+        app_name: instance,
+        attempt,
+        ...data,
+      });
+    if (chosen.node === null) {
+      answer({ error: 'AVK_NO_NODE', app_name: instance }, { reason: chosen.reason });
+      return;
+    }
+    const { node } = chosen;
+    const reserved = await reservePort(unit.tx, {
+      node: node.name,
+      range: halves(deps.ports(node.name)).firstReplicas,
+      held: fleet.heldPorts(node.name),
+      instance,
+      requestId: message.requestId,
+      attempt,
+      now: clock.now(),
+      leaseMs: RESERVATION_MS,
+    });
+    if (reserved.port === null) {
+      answer({ error: 'AVK_NO_PORT', app_name: instance }, { reason: reserved.reason });
+      return;
+    }
+    unit.after(() => fleet.promise(node.name, resources));
+    answer(
+      { node_ip: node.address, port: reserved.port, app_name: instance, node_name: node.name },
+      { reason: chosen.reason, score: chosen.score },
+    );
+  }
+
+  async function storeSample(): Promise<void> {
+    const at = clock.now();
+    const rows = fleet
+      .view()
+      .nodes.filter((node) => node.lastSeen !== null)
+      .map((node) => ({
+        node: node.name,
+        at,
+        cpu: node.cpuPercent,
+        memory: node.memoryPercent,
+        disk: node.diskPercent,
+      }));
+    if (rows.length === 0) return;
+    await database.transaction(async (tx) => {
+      await tx
+        .insertInto('node_samples')
+        .values(rows)
+        .onConflict((conflict) => conflict.doNothing())
+        .execute();
+      await tx.deleteFrom('node_samples').where('at', '<', at - KEEP_HISTORY_MS).execute();
+    });
+  }
+
+  function keepHistory(): void {
+    timer = clock.after(
+      STORE_EVERY_MS,
+      () => {
+        storeSample()
+          .catch((error) => log.warn({ reason: messageOf(error) }, 'a sample was not stored'))
+          .finally(keepHistory);
+      },
+      { background: true },
+    );
+  }
+
+  return {
+    name: 'node-manager',
+    http: deps.http,
+    async start() {
+      fleet.start();
+      keepHistory();
+      await messenger.start();
+    },
+    async stop() {
+      timer?.cancel();
+      await messenger.stop();
+      await fleet.stop();
+    },
+  };
+}
