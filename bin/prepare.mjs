@@ -28,7 +28,11 @@ function findNode() {
   if (existsSync(binary)) return binary;
   console.error(`avishkar: this is Node ${process.versions.node}; fetching Node ${FETCHED} for the platform alone …`);
   mkdirSync(folder, { recursive: true });
-  npm(process.execPath, ['install', '--prefix', folder, '--no-save', '--no-package-lock', `${name}@${FETCHED}`], folder);
+  npm(
+    process.execPath,
+    ['install', '--prefix', folder, '--no-save', '--no-package-lock', `${name}@${FETCHED}`],
+    folder,
+  );
   if (!existsSync(binary)) fail(`there is no ${name}; install Node ${FETCHED} yourself and try again`);
   return binary;
 }
@@ -46,7 +50,8 @@ function installPackages(node, development) {
   }
   console.error(`avishkar: installing packages${development ? ' for running and testing' : ''} …`);
   const rest = development ? [] : ['--omit=dev'];
-  npm(node, ['ci', ...rest], ROOT);
+  // Not `npm ci`: it refuses a lock file without the binaries of platforms other than the one that wrote it.
+  npm(node, ['install', '--no-save', ...rest], ROOT);
   writeStamp(stamp, `${wanted} ${development ? 'development' : 'running'}`);
 }
 
@@ -71,7 +76,8 @@ function writeStamp(stamp, text) {
 function npm(node, args, cwd) {
   const env = { ...process.env, PATH: `${dirname(node)}:${process.env.PATH}` };
   // Under `npm start` npm tells its scripts about itself; a nested npm must not take that for its own settings.
-  for (const key of Object.keys(env)) if (/^npm_(config_(prefix|local_prefix)|package_|lifecycle_)/i.test(key)) delete env[key];
+  for (const key of Object.keys(env))
+    if (/^npm_(config_(prefix|local_prefix)|package_|lifecycle_)/i.test(key)) delete env[key];
   const result = spawnSync('npm', [...args, '--no-audit', '--no-fund', '--loglevel=error'], {
     cwd,
     env,

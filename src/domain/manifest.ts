@@ -58,9 +58,7 @@ export const resourcesSchema = z.strictObject({
 });
 
 export const healthSchema = z.strictObject({
-  path: z
-    .string()
-    .regex(/^\/[!-~]{0,1023}$/, 'expected a path that starts with / and has no spaces'),
+  path: z.string().regex(/^\/[!-~]{0,1023}$/, 'expected a path that starts with / and has no spaces'),
   intervalSeconds: z.number().min(0.1).max(3600).default(2),
   timeoutSeconds: z.number().min(0.1).max(300).default(2),
   /** How long a new replica may take until its first good answer. */
@@ -83,9 +81,7 @@ export const scaleSchema = z
 export const manifestSchema = z
   .strictObject({
     name: nameSchema,
-    version: z
-      .string()
-      .regex(/^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$/, 'expected a version such as 1.2.0'),
+    version: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$/, 'expected a version such as 1.2.0'),
     description: z.string().max(2000).default(''),
     runtime: z.enum(RUNTIMES),
     entry: bundlePath,

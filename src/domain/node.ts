@@ -25,10 +25,7 @@ export const LOST_AFTER_MS = 4000;
 export const DISK_LIMIT_PERCENT = 95;
 
 /** The state of a machine by the age of its last sample; `wanted` is what the operator asked of it. */
-export function nodeState(
-  sampleAgeMs: number | null,
-  wanted: 'ready' | 'draining' | 'drained',
-): NodeState {
+export function nodeState(sampleAgeMs: number | null, wanted: 'ready' | 'draining' | 'drained'): NodeState {
   if (sampleAgeMs === null || sampleAgeMs > LOST_AFTER_MS) return 'lost';
   if (wanted !== 'ready') return wanted;
   return sampleAgeMs > SUSPECT_AFTER_MS ? 'suspect' : 'ready';

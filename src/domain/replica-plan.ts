@@ -40,7 +40,8 @@ export function planReplicas(input: ReplicaPlanInput): ReplicaAction[] {
   const surplus = counting.length - input.desired;
 
   if (surplus > 0) {
-    for (const replica of [...counting].sort(leastUseful).slice(0, surplus)) actions.push({ do: 'drain', id: replica.id });
+    for (const replica of [...counting].sort(leastUseful).slice(0, surplus))
+      actions.push({ do: 'drain', id: replica.id });
   }
   const leaving = new Set(actions.map((action) => ('id' in action ? action.id : '')));
   for (const replica of counting) {

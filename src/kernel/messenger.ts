@@ -15,8 +15,8 @@ import {
 } from '../domain/message.ts';
 import type { Clock, Timer } from '../ports/clock.ts';
 import type { Database, Tx } from '../ports/database.ts';
-import type { Delivery, MessageBus, Subscription } from '../ports/message-bus.ts';
 import type { Log } from '../ports/log.ts';
+import type { Delivery, MessageBus, Subscription } from '../ports/message-bus.ts';
 
 export interface MessengerTables {
   messenger_inbox: {
@@ -108,9 +108,7 @@ const RELAY_RETRY_MS = 500;
  * Inbox and outbox of one service. A handler's state changes, the note that the message was seen and the messages it
  * sends are one transaction, so a crash at any moment neither loses a message nor acts on one twice.
  */
-export function createMessenger<Tables extends MessengerTables>(
-  options: MessengerOptions<Tables>,
-): Messenger<Tables> {
+export function createMessenger<Tables extends MessengerTables>(options: MessengerOptions<Tables>): Messenger<Tables> {
   const { database, bus, clock, log } = options;
   const handlers = new Map<Verb, { command: boolean; handler: Handler<Tables, Verb> }>();
   let subscription: Subscription | null = null;

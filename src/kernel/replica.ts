@@ -95,11 +95,9 @@ export async function waitHealthy(
     if (result.healthy) return;
     if (clock.monotonic() >= until) {
       const lastLogLines = await lastLines(runtime, info.id);
-      throw new AvkError(
-        'AVK_UNHEALTHY',
-        `the app did not become healthy within ${limit / 1000} s: ${result.reason}`,
-        { lastLogLines },
-      );
+      throw new AvkError('AVK_UNHEALTHY', `the app did not become healthy within ${limit / 1000} s: ${result.reason}`, {
+        lastLogLines,
+      });
     }
     await clock.sleep(Math.min(wait, Math.max(1, until - clock.monotonic())), signal);
   }

@@ -2,8 +2,8 @@ import { AvkError, asAvkError, type ErrorCode, messageOf } from '../domain/error
 import type { Verb } from '../domain/message.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Database } from '../ports/database.ts';
-import { withDeadline } from './deadline.ts';
 import type { Log } from '../ports/log.ts';
+import { withDeadline } from './deadline.ts';
 import type { Message, Messenger, Unit } from './messenger.ts';
 import {
   type JournalEvent,
@@ -96,6 +96,12 @@ const LONGEST_RETRY_MS = 2000;
 type AnyStep<Tables> = Step<unknown, Tables>;
 type AnyDefinition<Tables> = SagaDefinition<unknown, Tables>;
 
+interface LiveSaga {
+  abort: AbortController;
+  wake: () => void;
+  done: Promise<void>;
+}
+
 /** Why a saga that runs in this process should stop what it does. */
 class Cancelled extends Error {}
 class Stopping extends Error {}
@@ -104,7 +110,7 @@ export function createSagas<Tables extends SagaTables>(options: SagaOptions<Tabl
   const { database, messenger, clock, log } = options;
   const definitions = new Map<string, AnyDefinition<Tables>>();
   /** Sagas under way in this process: how to interrupt the step, and how to wake one that waits for an answer. */
-  const live = new Map<string, { abort: AbortController; wake: () => void; done: Promise<void> }>();
+  const live = new Map<string, LiveSaga>();
   let stopping = false;
 
   const read = (id: string): Promise<SagaRow | null> => readSaga(sagaTables(database.read), id);
@@ -136,7 +142,7 @@ export function createSagas<Tables extends SagaTables>(options: SagaOptions<Tabl
   function drive(id: string): void {
     if (stopping || live.has(id)) return;
     const abort = new AbortController();
-    const entry = { abort, wake: () => {}, done: Promise.resolve() };
+    const entry: LiveSaga = { abort, wake: () => undefined, done: Promise.resolve() };
     live.set(id, entry);
     entry.done = advance(id, entry)
       .catch((error) => {
@@ -147,7 +153,7 @@ export function createSagas<Tables extends SagaTables>(options: SagaOptions<Tabl
       .finally(() => live.delete(id));
   }
 
-  async function advance(id: string, entry: { abort: AbortController; wake: () => void }): Promise<void> {
+  async function advance(id: string, entry: LiveSaga): Promise<void> {
     for (;;) {
       const row = await read(id);
       if (!row || !LIVE.includes(row.state)) return;
@@ -167,7 +173,7 @@ export function createSagas<Tables extends SagaTables>(options: SagaOptions<Tabl
   }
 
   /** Enters the row's step if need be and carries it out; or ends the saga after its last one. */
-  async function take(start: SagaRow, entry: { abort: AbortController; wake: () => void }): Promise<void> {
+  async function take(start: SagaRow, entry: LiveSaga): Promise<void> {
     const definition = definitionOf(start);
     const step = definition.steps[start.step];
     const context = JSON.parse(start.context) as unknown;
@@ -238,11 +244,7 @@ export function createSagas<Tables extends SagaTables>(options: SagaOptions<Tabl
     );
   }
 
-  async function waitForAnswer(
-    row: SagaRow,
-    step: AnyStep<Tables>,
-    entry: { abort: AbortController; wake: () => void },
-  ): Promise<void> {
+  async function waitForAnswer(row: SagaRow, step: AnyStep<Tables>, entry: LiveSaga): Promise<void> {
     const what = `${step.name} of ${row.subject}`;
     await withDeadline(
       clock,
@@ -255,7 +257,7 @@ export function createSagas<Tables extends SagaTables>(options: SagaOptions<Tabl
           });
           // Read after the wake is in place: an answer between the two is not missed.
           const now = await read(row.id);
-          if (!now || now.state !== 'running' || now.step !== row.step) return;
+          if (now?.state !== 'running' || now.step !== row.step) return;
           if (now.failure) throw errorOf(JSON.parse(now.failure) as SagaFailure);
           await woken;
           signal.throwIfAborted();
@@ -304,12 +306,7 @@ export function createSagas<Tables extends SagaTables>(options: SagaOptions<Tabl
     }
   }
 
-  async function recoverOrFail(
-    row: SagaRow,
-    step: AnyStep<Tables>,
-    context: unknown,
-    error: AvkError,
-  ): Promise<void> {
+  async function recoverOrFail(row: SagaRow, step: AnyStep<Tables>, context: unknown, error: AvkError): Promise<void> {
     const recovery = step.recover?.(error, context);
     const target = recovery ? definitionOf(row).steps.findIndex((other) => other.name === recovery.step) : -1;
     if (!recovery || target < 0) {

@@ -35,7 +35,10 @@ export function createServiceClient(transport: ServiceTransport, token: () => Pr
           headers: await headers(options.body),
           ...(options.body === undefined ? {} : { body: JSON.stringify(options.body) }),
         },
-        { deadlineMs: options.deadlineMs ?? DEFAULT_DEADLINE_MS, ...(options.signal ? { signal: options.signal } : {}) },
+        {
+          deadlineMs: options.deadlineMs ?? DEFAULT_DEADLINE_MS,
+          ...(options.signal ? { signal: options.signal } : {}),
+        },
       );
       if (response.status >= 400) throw errorOf(service, response);
       return response.headers['content-type']?.includes('json') ? JSON.parse(response.body) : response.body;

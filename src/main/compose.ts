@@ -18,9 +18,9 @@ import { type AuthenticatorTables, migrations as userTables } from '../services/
 import { createDeploymentManager } from '../services/deployment-manager/service.ts';
 import { type DeploymentManagerTables, migrations as deployTables } from '../services/deployment-manager/store.ts';
 import { createLoadBalancer } from '../services/load-balancer/service.ts';
-import { type LoadBalancerTables, migrations as balanceTables } from '../services/load-balancer/store.ts';
+import { migrations as balanceTables, type LoadBalancerTables } from '../services/load-balancer/store.ts';
 import { createNodeManager } from '../services/node-manager/service.ts';
-import { migrations as nodeTables, type NodeManagerTables } from '../services/node-manager/store.ts';
+import { type NodeManagerTables, migrations as nodeTables } from '../services/node-manager/store.ts';
 import type { Config } from './config.ts';
 import { documentation } from './documentation.ts';
 import type { Engines, Hooks } from './engines.ts';

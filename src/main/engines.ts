@@ -60,7 +60,11 @@ export async function embeddedEngines(config: Config, home: Home, hooks: Hooks):
   const logOf = (service: string): ServiceLog => {
     const known = logs.get(service);
     if (known) return known;
-    const created = createServiceLog({ service, file: home.path('logs', `${service}_logs.log`), level: config.logLevel });
+    const created = createServiceLog({
+      service,
+      file: home.path('logs', `${service}_logs.log`),
+      level: config.logLevel,
+    });
     logs.set(service, created);
     return created;
   };

@@ -44,7 +44,9 @@ export function takeHome(directory: string): Home {
     };
   } catch (cause) {
     lock.close();
-    throw new AvkError('AVK_HOME_UNUSABLE', `the keys in ${path('keys')} cannot be used: ${messageOf(cause)}`, { cause });
+    throw new AvkError('AVK_HOME_UNUSABLE', `the keys in ${path('keys')} cannot be used: ${messageOf(cause)}`, {
+      cause,
+    });
   }
 }
 
@@ -64,7 +66,9 @@ function takeLock(file: string, directory: string): DatabaseSync {
         { cause },
       );
     }
-    throw new AvkError('AVK_HOME_UNUSABLE', `the home folder ${directory} cannot be used: ${messageOf(cause)}`, { cause });
+    throw new AvkError('AVK_HOME_UNUSABLE', `the home folder ${directory} cannot be used: ${messageOf(cause)}`, {
+      cause,
+    });
   }
 }
 

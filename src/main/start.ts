@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { AvkError, messageOf } from '../domain/errors.ts';
 import type { ServiceName } from '../kernel/service.ts';
-import type { Config } from './config.ts';
 import { type Composition, compose, portOf, publicAddress } from './compose.ts';
-import { embeddedEngines, type Engines, type Hooks } from './engines.ts';
+import type { Config } from './config.ts';
+import { type Engines, embeddedEngines, type Hooks } from './engines.ts';
 import { type Home, takeHome } from './home.ts';
 
 /** A running platform. */

@@ -20,7 +20,7 @@ export interface ContainerSpec {
   generation: number;
   image: string;
   manifest: Manifest;
-  /** Everything the app is told. Held by no file and no log. */
+  /** Everything the app is told but PORT, which the runtime adds: where the app is to listen. Held by no file and no log. */
   env: Record<string, string>;
   /** Port on the machine that leads to the app. */
   hostPort: number;
@@ -94,7 +94,11 @@ export interface ContainerRuntime {
   /** The last `tail` lines, oldest first; with `follow` then those that come, until the signal aborts or the container is removed. */
   logs(id: string, options: { tail: number; follow: boolean; signal: AbortSignal }): AsyncIterable<LogLine>;
   /** One check of the app from where traffic will come from; `check` absent means that a TCP connect is enough. Never throws. */
-  checkHealth(address: { ip: string; port: number }, check: HealthCheck | null, timeoutMs: number): Promise<HealthResult>;
+  checkHealth(
+    address: { ip: string; port: number },
+    check: HealthCheck | null,
+    timeoutMs: number,
+  ): Promise<HealthResult>;
   /** Ends what this process keeps running. `stopContainers`: child processes end with the platform, containers do not. */
   close(): Promise<void>;
 }

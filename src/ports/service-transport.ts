@@ -19,7 +19,11 @@ export interface ServiceResponse {
  * @throws AvkError AVK_SERVICE_UNAVAILABLE when it is not there, AVK_DEADLINE when it does not answer in time
  */
 export interface ServiceTransport {
-  call(service: string, request: ServiceRequest, options: { deadlineMs: number; signal?: AbortSignal }): Promise<ServiceResponse>;
+  call(
+    service: string,
+    request: ServiceRequest,
+    options: { deadlineMs: number; signal?: AbortSignal },
+  ): Promise<ServiceResponse>;
   /** The response's lines (newline-delimited JSON) as they come; no deadline but the signal. */
   lines(service: string, request: ServiceRequest, options: { signal: AbortSignal }): AsyncIterable<string>;
 }

@@ -22,7 +22,10 @@ const RECENT = 100;
 const LARGEST_BYTES = 10 * 1024 * 1024;
 const CHECK_EVERY_LINES = 200;
 /** Names whose values never reach a log. */
-const SECRETS = ['password', 'token', 'authorization', 'secret', 'env', 'sealed'].flatMap((name) => [name, `*.${name}`]);
+const SECRETS = ['password', 'token', 'authorization', 'secret', 'env', 'sealed'].flatMap((name) => [
+  name,
+  `*.${name}`,
+]);
 
 /** One JSON line per entry, to the service's own file. */
 export function createServiceLog(options: ServiceLogOptions): ServiceLog {

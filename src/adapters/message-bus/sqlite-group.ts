@@ -42,7 +42,10 @@ export function createGroupReader(options: GroupReaderOptions): GroupReader {
   }
 
   /** Null when it was acknowledged, else how to park it. */
-  async function deliver(message: LoggedMessage, attempts: number): Promise<{ attempts: number; dueAt: number } | null> {
+  async function deliver(
+    message: LoggedMessage,
+    attempts: number,
+  ): Promise<{ attempts: number; dueAt: number } | null> {
     const member = nextMember();
     if (!member) return { attempts, dueAt: 0 };
     const delivery: Delivery = {
@@ -131,14 +134,16 @@ export function createGroupReader(options: GroupReaderOptions): GroupReader {
     timer?.cancel();
     timer = null;
     if (running || stopped || members.length === 0) return;
-    running = run().catch((error) => {
-      // The log itself failed (a full disk): nothing was acknowledged, so look again later.
-      options.onFailure({ topic, key: '', value: '', offset: '', attempt: 0, publishedAt: 0 }, error);
-      if (!stopped) timer = clock.after(1000, wake, { background: true });
-    }).finally(() => {
-      running = null;
-      if (wanted) wake();
-    });
+    running = run()
+      .catch((error) => {
+        // The log itself failed (a full disk): nothing was acknowledged, so look again later.
+        options.onFailure({ topic, key: '', value: '', offset: '', attempt: 0, publishedAt: 0 }, error);
+        if (!stopped) timer = clock.after(1000, wake, { background: true });
+      })
+      .finally(() => {
+        running = null;
+        if (wanted) wake();
+      });
   }
 
   return {

@@ -94,9 +94,7 @@ export function createLog(file: SqliteFile): MessageLog {
       ).all(group, topic) as unknown as ParkedMessage[],
     parkedKeys: (group, topic) =>
       new Set(
-        prepare(
-          'SELECT DISTINCT m.key FROM parked p JOIN messages m ON m.off = p.off WHERE p.grp = ? AND p.topic = ?',
-        )
+        prepare('SELECT DISTINCT m.key FROM parked p JOIN messages m ON m.off = p.off WHERE p.grp = ? AND p.topic = ?')
           .all(group, topic)
           .map((row) => String(row.key)),
       ),

@@ -1,6 +1,6 @@
 import { AvkError, messageOf } from '../../domain/errors.ts';
 import type { Clock } from '../../ports/clock.ts';
-import type { BusMessage, MessageBus, Subscription, SubscribeOptions } from '../../ports/message-bus.ts';
+import type { BusMessage, MessageBus, SubscribeOptions, Subscription } from '../../ports/message-bus.ts';
 import { explain, openSqlite } from '../sqlite/open.ts';
 import { createGroupReader, type GroupReader } from './sqlite-group.ts';
 import { createLog, type MessageLog } from './sqlite-log.ts';

@@ -1,3 +1,4 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import cors from '@fastify/cors';
 import helmet from '@fastify/helmet';
 import swagger from '@fastify/swagger';
@@ -8,12 +9,11 @@ import {
   validatorCompiler,
   type ZodTypeProvider,
 } from 'fastify-type-provider-zod';
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Registry } from 'prom-client';
 import { z } from 'zod';
 import { AvkError } from '../../domain/errors.ts';
-import { type Access, allows, type Principal, type Tokens } from '../auth.ts';
 import type { Log } from '../../ports/log.ts';
+import { type Access, allows, type Principal, type Tokens } from '../auth.ts';
 import { problemOf, sendProblem } from './problem.ts';
 
 declare module 'fastify' {
@@ -100,7 +100,8 @@ export async function createHttpApp(options: HttpAppOptions): Promise<HttpApp> {
     const header = request.headers.authorization;
     if (header) request.principal = await options.tokens.verify(bearer(header));
     if (access === 'open') return;
-    if (!request.principal) throw new AvkError('AVK_UNAUTHENTICATED', 'this needs a token: Authorization: Bearer TOKEN');
+    if (!request.principal)
+      throw new AvkError('AVK_UNAUTHENTICATED', 'this needs a token: Authorization: Bearer TOKEN');
     if (!allows(access, request.principal)) {
       throw new AvkError('AVK_FORBIDDEN', `this needs the role ${access === 'service' ? 'admin' : access}`);
     }
@@ -134,7 +135,10 @@ function commonRoutes(app: HttpApp, options: HttpAppOptions): void {
   );
   app.get(
     '/health',
-    { config: { access: 'open' }, schema: { tags, summary: 'Answers Ok while it works', response: { 200: z.string() } } },
+    {
+      config: { access: 'open' },
+      schema: { tags, summary: 'Answers Ok while it works', response: { 200: z.string() } },
+    },
     async (_request, reply) => reply.type('text/plain').send('Ok'),
   );
   app.get(

@@ -33,7 +33,11 @@ export function problemOf(error: unknown): Problem {
 }
 
 function validationProblem(error: FastifyError & { validation: unknown[]; validationContext?: string }): Problem {
-  const issues = error.validation as { instancePath: string; message?: string; params?: { issue?: { input?: unknown } } }[];
+  const issues = error.validation as {
+    instancePath: string;
+    message?: string;
+    params?: { issue?: { input?: unknown } };
+  }[];
   const errors = issues.map((issue): FieldError => {
     const path = issue.instancePath.replace(/^\//, '').replaceAll('/', '.');
     const input = issue.params?.issue?.input;

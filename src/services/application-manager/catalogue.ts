@@ -144,11 +144,7 @@ async function check(
   manifest: Manifest,
   sha256: string,
 ): Promise<BaseAppRow | null> {
-  const rows = await db
-    .selectFrom('base_apps')
-    .selectAll()
-    .where('name_key', '=', nameKey(manifest.name))
-    .execute();
+  const rows = await db.selectFrom('base_apps').selectAll().where('name_key', '=', nameKey(manifest.name)).execute();
   const other = rows.find((row) => row.name !== manifest.name);
   if (other) {
     throw new AvkError('AVK_NAME_TAKEN', `${manifest.name} differs from the app ${other.name} in case only`, {

@@ -111,7 +111,10 @@ export function createInstances(deps: InstancesDeps): Instances {
         ending: null,
         generation,
         spec: JSON.stringify(spec),
-        config: JSON.stringify({ ...settings.values, ...Object.fromEntries(Object.keys(sealed).map((key) => [key, MASK])) }),
+        config: JSON.stringify({
+          ...settings.values,
+          ...Object.fromEntries(Object.keys(sealed).map((key) => [key, MASK])),
+        }),
         request_id: requestId,
         endpoint: null,
         node: null,
@@ -136,13 +139,21 @@ export function createInstances(deps: InstancesDeps): Instances {
     const requestId = random.uuid();
     return messenger.transaction(async (unit) => {
       const row = await readInstance(unit.tx, instance.name);
-      if (!row || row.created_at !== instance.created_at) throw new AvkError('AVK_NOT_FOUND', `${instance.name} is gone`);
-      const accepted = (state: string, id = row.request_id): Accepted => ({ instanceName: row.name, requestId: id, state });
+      if (!row || row.created_at !== instance.created_at)
+        throw new AvkError('AVK_NOT_FOUND', `${instance.name} is gone`);
+      const accepted = (state: string, id = row.request_id): Accepted => ({
+        instanceName: row.name,
+        requestId: id,
+        state,
+      });
       if (ENDED.includes(row.state)) return accepted(row.state);
       // A stop that failed said so in the reason; then asking again asks again.
       if (row.state === 'stopping' && row.reason === null) return accepted('stopping');
       if (ending === 'cancelled' && row.state !== 'stopping' && !DEPLOYING.includes(row.state)) {
-        throw new AvkError('AVK_CONFLICT', `${row.name} is ${row.state}, there is no deployment to cancel; stop it instead`);
+        throw new AvkError(
+          'AVK_CONFLICT',
+          `${row.name} is ${row.state}, there is no deployment to cancel; stop it instead`,
+        );
       }
       const now = clock.now();
       const changed = { ...row, state: 'stopping' as const };
@@ -185,7 +196,10 @@ export function createInstances(deps: InstancesDeps): Instances {
       return messenger.transaction(async (unit) => {
         const row = await readInstance(unit.tx, instance.name);
         if (row?.state !== 'running' && row?.state !== 'degraded') {
-          throw new AvkError('AVK_CONFLICT', `${instance.name} is ${row?.state ?? 'gone'}; only a running instance can be scaled`);
+          throw new AvkError(
+            'AVK_CONFLICT',
+            `${instance.name} is ${row?.state ?? 'gone'}; only a running instance can be scaled`,
+          );
         }
         const spec = JSON.parse(row.spec) as InstanceSpec;
         const change = wanted.replicas === undefined ? wanted : { min: wanted.replicas, max: wanted.replicas };
@@ -291,7 +305,11 @@ async function unknownApp(unit: Unit<T>, request: DeployRequest): Promise<AvkErr
     .execute();
   if (known.length === 0) return new AvkError('AVK_NOT_FOUND', `there is no app ${request.appName}; upload it first`);
   const versions = known.map((row) => row.version).join(', ');
-  return new AvkError('AVK_UNACCEPTABLE', `${request.appName} has no version ${request.version}; there is ${versions}`, {
-    errors: [{ path: 'version', message: `expected one of ${versions}`, received: request.version ?? '' }],
-  });
+  return new AvkError(
+    'AVK_UNACCEPTABLE',
+    `${request.appName} has no version ${request.version}; there is ${versions}`,
+    {
+      errors: [{ path: 'version', message: `expected one of ${versions}`, received: request.version ?? '' }],
+    },
+  );
 }

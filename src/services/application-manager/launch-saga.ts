@@ -1,9 +1,9 @@
 import type { InstanceSpec } from '../../domain/instance.ts';
+import type { Unit } from '../../kernel/messenger.ts';
 import type { SagaDefinition } from '../../kernel/saga.ts';
 import type { BlobStore } from '../../ports/blob-store.ts';
 import { BASE_APPS } from './catalogue.ts';
 import type { ApplicationManagerTables } from './store.ts';
-import type { Unit } from '../../kernel/messenger.ts';
 
 export const DEPLOYED_APPS = 'deployedApps';
 

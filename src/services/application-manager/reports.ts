@@ -51,7 +51,12 @@ export function handleReports(deps: ReportsDeps): Reports {
   messenger.onAnswer('error deploy', async (unit, message) => {
     const row = await current(unit, message, { alsoWhileStopping: true });
     if (!row) return;
-    await ended(unit, row, message.fields.reason, Array.isArray(message.data.lastLogLines) ? message.data.lastLogLines : []);
+    await ended(
+      unit,
+      row,
+      message.fields.reason,
+      Array.isArray(message.data.lastLogLines) ? message.data.lastLogLines : [],
+    );
   });
 
   messenger.onAnswer('done stopped', async (unit, message) => {

@@ -42,7 +42,8 @@ export async function appRoutes(app: HttpApp, catalogue: Catalogue, limits: { pa
       schema: {
         tags,
         summary: "Uploads a version of an app: multipart, the zip in field 'file'",
-        description: 'The same bytes again answer 200; the same version with other bytes 409. Called by the front end and the CLI.',
+        description:
+          'The same bytes again answer 200; the same version with other bytes 409. Called by the front end and the CLI.',
         consumes: ['multipart/form-data'],
         response: { 200: versionSchema, 201: versionSchema },
       },

@@ -8,9 +8,10 @@ import type { ServiceClient } from '../../kernel/service-client.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Database } from '../../ports/database.ts';
 import type { Log } from '../../ports/log.ts';
+import { maySee, ownInstance } from './access.ts';
 import type { Accepted, Instances } from './instances.ts';
 import { logRoutes } from './routes-logs.ts';
-import { type ApplicationManagerTables, type InstanceRow, readInstance } from './store.ts';
+import type { ApplicationManagerTables, InstanceRow } from './store.ts';
 import { instanceSchema, withReplicas } from './view.ts';
 
 export interface InstanceRouteDeps {
@@ -23,21 +24,6 @@ export interface InstanceRouteDeps {
 
 const accepted = z.object({ instanceName: z.string(), requestId: z.string(), state: z.enum(INSTANCE_STATES) });
 const count = z.int().min(1).max(100);
-
-/** Administrators and services see all instances, everybody else their own; another user's is as good as none. */
-export async function ownInstance(
-  database: Database<ApplicationManagerTables>,
-  principal: Principal,
-  name: string,
-): Promise<InstanceRow> {
-  const row = await readInstance(database.read, name);
-  if (!row || !maySee(principal, row.created_by)) throw new AvkError('AVK_NOT_FOUND', `there is no instance ${name}`);
-  return row;
-}
-
-export function maySee(principal: Principal, owner: string): boolean {
-  return principal.kind === 'service' || principal.role === 'admin' || principal.name === owner;
-}
 
 /** `/api/deployedApps/…`: instances. */
 export function instanceRoutes(app: HttpApp, deps: InstanceRouteDeps): void {

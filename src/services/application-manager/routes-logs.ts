@@ -5,7 +5,8 @@ import { nameSchema } from '../../domain/names.ts';
 import { callerOf, type HttpApp } from '../../kernel/http/app.ts';
 import { sendEvents } from '../../kernel/http/stream.ts';
 import type { ServiceName } from '../../kernel/service.ts';
-import { type InstanceRouteDeps, ownInstance } from './routes-instances.ts';
+import { ownInstance } from './access.ts';
+import type { InstanceRouteDeps } from './routes-instances.ts';
 
 const line = z.object({ ts: z.string(), replica: z.string(), stream: z.string(), line: z.string() });
 

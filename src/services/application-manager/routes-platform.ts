@@ -1,13 +1,13 @@
 import { z } from 'zod';
 import { NODE_STATES } from '../../domain/node.ts';
 import { ROLES } from '../../kernel/auth.ts';
+import type { Events } from '../../kernel/events.ts';
 import { callerOf, type HttpApp } from '../../kernel/http/app.ts';
 import { sendEvents } from '../../kernel/http/stream.ts';
-import type { Events } from '../../kernel/events.ts';
 import type { ServiceClient } from '../../kernel/service-client.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { ServiceRegistry } from '../../ports/service-registry.ts';
-import { maySee } from './routes-instances.ts';
+import { maySee } from './access.ts';
 import type { LiveEvent } from './timeline.ts';
 
 export interface PlatformRouteDeps {
@@ -66,7 +66,9 @@ export function platformRoutes(app: HttpApp, deps: PlatformRouteDeps): void {
         summary: 'Adds a user',
         description,
         body: z.strictObject({
-          username: z.string().regex(/^[A-Za-z][A-Za-z0-9._-]{0,62}$/, 'expected a letter, then letters, digits, . _ -'),
+          username: z
+            .string()
+            .regex(/^[A-Za-z][A-Za-z0-9._-]{0,62}$/, 'expected a letter, then letters, digits, . _ -'),
           password: z.string().min(8).max(1000),
           role: z.enum(ROLES).default('user'),
         }),
@@ -83,7 +85,12 @@ export function platformRoutes(app: HttpApp, deps: PlatformRouteDeps): void {
     '/api/nodes/',
     {
       config: { access: 'user' },
-      schema: { tags: ['nodes'], summary: 'All machines', description, response: { 200: z.object({ nodes: z.array(node) }) } },
+      schema: {
+        tags: ['nodes'],
+        summary: 'All machines',
+        description,
+        response: { 200: z.object({ nodes: z.array(node) }) },
+      },
     },
     async () => (await deps.client.call('node-manager', 'GET', '/nodes')) as { nodes: z.infer<typeof node>[] },
   );

@@ -1,7 +1,7 @@
+import { AvkError } from '../../domain/errors.ts';
 import type { Scale } from '../../domain/manifest.ts';
 import type { SagaDefinition } from '../../kernel/saga.ts';
 import type { ServiceClient } from '../../kernel/service-client.ts';
-import { AvkError } from '../../domain/errors.ts';
 import type { ApplicationManagerTables } from './store.ts';
 
 export interface ScaleContext {

@@ -1,5 +1,5 @@
-import type { Unit } from '../../kernel/messenger.ts';
 import type { Events } from '../../kernel/events.ts';
+import type { Unit } from '../../kernel/messenger.ts';
 import type { ApplicationManagerTables, InstanceRow } from './store.ts';
 
 /** What the live stream carries. */

@@ -85,7 +85,9 @@ export async function withReplicas(
       const one = registered.parse(await client.call('load-balancer', 'GET', `/instances/${only.name}`));
       replicas.set(one.name, one.replicas);
     } else if (wanted.length > 1) {
-      const all = z.object({ instances: z.array(registered) }).parse(await client.call('load-balancer', 'GET', '/instances'));
+      const all = z
+        .object({ instances: z.array(registered) })
+        .parse(await client.call('load-balancer', 'GET', '/instances'));
       for (const entry of all.instances) replicas.set(entry.name, entry.replicas);
     }
   } catch (error) {

@@ -80,7 +80,10 @@ export function createAuthenticator(deps: AuthenticatorDeps): Authenticator {
         throw new AvkError('AVK_UNAUTHENTICATED', NO_USER);
       }
       throttle.succeeded(key);
-      const { token, expiresAt } = await tokens.issue({ kind: 'user', name: user.name, role: user.role }, TOKEN_SECONDS);
+      const { token, expiresAt } = await tokens.issue(
+        { kind: 'user', name: user.name, role: user.role },
+        TOKEN_SECONDS,
+      );
       return { token, role: user.role, expiresAt: new Date(expiresAt).toISOString() };
     },
   );

@@ -21,11 +21,7 @@ interface Running {
 
 const LONGEST_LINE = 16_384;
 
-export function createBuildLogs(
-  database: Database<DeploymentManagerTables>,
-  clock: Clock,
-  log: Log,
-): BuildLogs {
+export function createBuildLogs(database: Database<DeploymentManagerTables>, clock: Clock, log: Log): BuildLogs {
   const running = new Map<string, Running>();
 
   const lineOf = (instance: string, entry: { at: number; line: string }): LogLine => ({

@@ -158,7 +158,10 @@ function placed(message: Message<'ans-node'>): Partial<DeployContext> {
 /** Errors that are the machine's or the port's, not the app's: another may do. */
 const ELSEWHERE: readonly ErrorCode[] = ['AVK_PORT_TAKEN', 'AVK_HOST_UNREACHABLE', 'AVK_IMAGE_MISSING'];
 
-function tryElsewhere(error: AvkError, context: DeployContext): { step: string; context: Partial<DeployContext> } | null {
+function tryElsewhere(
+  error: AvkError,
+  context: DeployContext,
+): { step: string; context: Partial<DeployContext> } | null {
   if (!ELSEWHERE.includes(error.code) || context.attempt + 1 >= MOST_ATTEMPTS) return null;
   return { step: 'place', context: { attempt: context.attempt + 1 } };
 }

@@ -1,4 +1,4 @@
-import { Readable } from 'node:stream';
+import { PassThrough } from 'node:stream';
 import { z } from 'zod';
 import { nameSchema } from '../../domain/names.ts';
 import type { HttpApp } from '../../kernel/http/app.ts';
@@ -23,9 +23,9 @@ export function routes(app: HttpApp, builds: BuildLogs): void {
     },
     async (request, reply) => {
       const { name } = request.params;
-      const stream = new Readable({ read() {} });
-      const push = (line: unknown): void => void stream.push(`${JSON.stringify(line)}\n`);
-      const end = (): void => void stream.push(null);
+      const stream = new PassThrough();
+      const push = (line: unknown): void => void stream.write(`${JSON.stringify(line)}\n`);
+      const end = (): void => void stream.end();
       for (const line of (await builds.read(name)).slice(-request.query.tail)) push(line);
       if (request.query.follow) {
         const stop = builds.follow(name, push, end);

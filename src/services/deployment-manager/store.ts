@@ -37,6 +37,9 @@ export async function replaceBuildLog(
   const rows = lines.slice(-KEPT_BUILD_LINES).map((line, position) => ({ instance, position, ...line }));
   // SQLite takes at most 32,766 values in one statement.
   for (let at = 0; at < rows.length; at += 1000) {
-    await tx.insertInto('build_logs').values(rows.slice(at, at + 1000)).execute();
+    await tx
+      .insertInto('build_logs')
+      .values(rows.slice(at, at + 1000))
+      .execute();
   }
 }

@@ -16,9 +16,9 @@ import {
   type AppRow,
   KEEP_RETIRED_MS,
   type LoadBalancerTables,
+  type ReplicaRow,
   readApp,
   readReplicas,
-  type ReplicaRow,
   specOf,
 } from './store.ts';
 
@@ -79,7 +79,9 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
         await look(name);
       } while (entry.again && !stopped);
     })()
-      .catch((error) => log.error({ app: name, reason: messageOf(error) }, 'an app could not be reconciled; it is tried again'))
+      .catch((error) =>
+        log.error({ app: name, reason: messageOf(error) }, 'an app could not be reconciled; it is tried again'),
+      )
       .finally(() => looking.delete(name));
   }
 
@@ -303,9 +305,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
         'apps.state',
         'apps.desired',
         column.fn.count<number>('replicas.id').as('all'),
-        column.fn
-          .sum<number>(column.case().when('replicas.state', '=', 'healthy').then(1).else(0).end())
-          .as('healthy'),
+        column.fn.sum<number>(column.case().when('replicas.state', '=', 'healthy').then(1).else(0).end()).as('healthy'),
       ])
       .groupBy(['apps.name', 'apps.state', 'apps.desired'])
       .execute();

@@ -22,8 +22,6 @@ export const registrationSchema = z.object({
 });
 export type Registration = z.infer<typeof registrationSchema>;
 
-/** Ports that users are given begin here, as in the starting document's NginxPort. */
-export const DEFAULT_FIRST_PORT = 2000;
 const MOST_PUBLIC_PORTS = 10_000;
 /** A port that another program held is tried again after this long. */
 const FOREIGN_MS = 10 * 60 * 1000;

@@ -1,8 +1,8 @@
 import { AvkError, asAvkError, messageOf } from '../../domain/errors.ts';
 import type { InstanceSpec } from '../../domain/instance.ts';
 import { crashBackoffMs } from '../../domain/replica-plan.ts';
-import { ensureImage, type ReplicaDeps, startDeadlineMs, startReplica, waitHealthy } from '../../kernel/replica.ts';
 import { withDeadline } from '../../kernel/deadline.ts';
+import { ensureImage, type ReplicaDeps, startDeadlineMs, startReplica, waitHealthy } from '../../kernel/replica.ts';
 import { Turns } from '../../kernel/turns.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Database } from '../../ports/database.ts';
@@ -47,15 +47,12 @@ export function createReplicaWorker(deps: ReplicaWorkerDeps): ReplicaWorker {
   const turns = new Map<string, Turns>();
   let stopping = false;
 
-  function run(
-    kind: 'start' | 'retire',
-    replica: ReplicaRow,
-    job: (signal: AbortSignal) => Promise<void>,
-  ): void {
+  function run(kind: 'start' | 'retire', replica: ReplicaRow, job: (signal: AbortSignal) => Promise<void>): void {
     const current = jobs.get(replica.id);
     if (current) {
       // A replica that is to go need not come up first. The look that follows the end of the job retires it.
-      if (kind === 'retire' && current.kind === 'start') current.abort.abort(new AvkError('AVK_CANCELLED', 'it is retired'));
+      if (kind === 'retire' && current.kind === 'start')
+        current.abort.abort(new AvkError('AVK_CANCELLED', 'it is retired'));
       return;
     }
     if (stopping) return;
@@ -168,7 +165,8 @@ export function createReplicaWorker(deps: ReplicaWorkerDeps): ReplicaWorker {
     retire: (row, stopSeconds) => run('retire', row, (signal) => takeDown(row, stopSeconds, signal)),
     async stop() {
       stopping = true;
-      for (const job of jobs.values()) job.abort.abort(new AvkError('AVK_SERVICE_UNAVAILABLE', 'the load balancer is stopping'));
+      for (const job of jobs.values())
+        job.abort.abort(new AvkError('AVK_SERVICE_UNAVAILABLE', 'the load balancer is stopping'));
       await Promise.all([...jobs.values()].map((job) => job.done));
     },
   };

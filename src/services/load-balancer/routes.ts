@@ -2,9 +2,9 @@ import { Readable } from 'node:stream';
 import { z } from 'zod';
 import { AvkError } from '../../domain/errors.ts';
 import { nameSchema, replicaName } from '../../domain/names.ts';
+import { withDeadline } from '../../kernel/deadline.ts';
 import type { HttpApp } from '../../kernel/http/app.ts';
 import { ndjson } from '../../kernel/http/stream.ts';
-import { withDeadline } from '../../kernel/deadline.ts';
 import type { ReplicaDeps } from '../../kernel/replica.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { ContainerRuntime } from '../../ports/container-runtime.ts';
@@ -59,8 +59,10 @@ function registrationRoutes(app: HttpApp, deps: RouteDeps): void {
       response: { 200: z.string() },
     },
   };
-  app.get('/registerApp', { ...registering, schema: { ...registering.schema, querystring: registrationSchema } }, (request) =>
-    registerApp(deps, request.query),
+  app.get(
+    '/registerApp',
+    { ...registering, schema: { ...registering.schema, querystring: registrationSchema } },
+    (request) => registerApp(deps, request.query),
   );
   app.post('/registerApp', { ...registering, schema: { ...registering.schema, body: registrationSchema } }, (request) =>
     registerApp(deps, request.body),
@@ -102,7 +104,12 @@ async function registerApp(deps: RouteDeps, request: Registration): Promise<stri
     });
   }
   const replicaId = request.replicaId ?? (await findReplica(deps.replica(node).runtime, request.containerId));
-  const options = { node, replicaId: replicaId ?? deps.random.uuid(), firstPort: deps.firstPort, now: deps.clock.now() };
+  const options = {
+    node,
+    replicaId: replicaId ?? deps.random.uuid(),
+    firstPort: deps.firstPort,
+    now: deps.clock.now(),
+  };
   const registered = await deps.database.transaction((tx) => register(tx, request, options));
   const port = await makeLive(deps, registered);
   deps.reconciler.kick(request.appName);
@@ -151,7 +158,12 @@ function instanceRoutes(app: HttpApp, deps: RouteDeps): void {
     '/instances/:name',
     {
       config: { access: 'service' },
-      schema: { tags, summary: "An instance's replicas and scale", description: 'Called by the application manager.', params },
+      schema: {
+        tags,
+        summary: "An instance's replicas and scale",
+        description: 'Called by the application manager.',
+        params,
+      },
     },
     async (request) => {
       const row = await readApp(deps.database.read, request.params.name);

@@ -1,4 +1,4 @@
-import type { Insertable, Kysely, Selectable } from 'kysely';
+import type { Kysely, Selectable } from 'kysely';
 import type { Migration } from 'kysely/migration';
 import type { InstanceSpec } from '../../domain/instance.ts';
 import type { ReplicaState } from '../../domain/replica.ts';
@@ -51,7 +51,6 @@ export interface LoadBalancerTables extends MessengerTables {
 
 export type AppRow = Selectable<LoadBalancerTables['apps']>;
 export type ReplicaRow = Selectable<LoadBalancerTables['replicas']>;
-export type NewReplica = Insertable<LoadBalancerTables['replicas']>;
 export type Db = Kysely<LoadBalancerTables>;
 
 export const migrations: Record<string, Migration> = {

@@ -1,4 +1,4 @@
-import { Readable } from 'node:stream';
+import { PassThrough } from 'node:stream';
 import { z } from 'zod';
 import { AvkError } from '../../domain/errors.ts';
 import { resourcesSchema } from '../../domain/manifest.ts';
@@ -88,7 +88,10 @@ export function routes(app: HttpApp, deps: RouteDeps): void {
     },
     async () => {
       await deps.database.transaction(async (tx) => {
-        await tx.deleteFrom('node_samples').where('at', '<', deps.clock.now() - KEEP_HISTORY_MS).execute();
+        await tx
+          .deleteFrom('node_samples')
+          .where('at', '<', deps.clock.now() - KEEP_HISTORY_MS)
+          .execute();
       });
       return 'Success';
     },
@@ -98,7 +101,11 @@ export function routes(app: HttpApp, deps: RouteDeps): void {
     '/nodes',
     {
       config: { access: 'user' },
-      schema: { tags, summary: 'Every machine with its state and score', description: 'Called by the application manager.' },
+      schema: {
+        tags,
+        summary: 'Every machine with its state and score',
+        description: 'Called by the application manager.',
+      },
     },
     async () => ({
       nodes: fleet.view().nodes.map((node) => ({
@@ -127,10 +134,10 @@ export function routes(app: HttpApp, deps: RouteDeps): void {
       },
     },
     async (request, reply) => {
-      const stream = new Readable({ objectMode: false, read() {} });
+      const stream = new PassThrough();
       const push = (): void => {
         // A reader that does not keep up gets the next view instead of a queue of old ones.
-        if (stream.readableLength === 0) stream.push(`${JSON.stringify(fleet.view())}\n`);
+        if (stream.readableLength === 0) stream.write(`${JSON.stringify(fleet.view())}\n`);
       };
       const stop = fleet.onSample(push);
       stream.on('close', stop);

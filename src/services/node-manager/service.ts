@@ -110,7 +110,10 @@ export function createNodeManager(deps: NodeManagerDeps): Service {
         .values(rows)
         .onConflict((conflict) => conflict.doNothing())
         .execute();
-      await tx.deleteFrom('node_samples').where('at', '<', at - KEEP_HISTORY_MS).execute();
+      await tx
+        .deleteFrom('node_samples')
+        .where('at', '<', at - KEEP_HISTORY_MS)
+        .execute();
     });
   }
 

@@ -76,11 +76,7 @@ export async function reservePort(
   await tx.deleteFrom('port_reservations').where('expires_at', '<=', request.now).execute();
   const rows = await tx.selectFrom('port_reservations').select('port').where('node', '=', request.node).execute();
   const taken = new Set([...rows.map((row) => row.port), ...request.held]);
-  const cursor = await tx
-    .selectFrom('port_cursors')
-    .select('port')
-    .where('node', '=', request.node)
-    .executeTakeFirst();
+  const cursor = await tx.selectFrom('port_cursors').select('port').where('node', '=', request.node).executeTakeFirst();
   const [port] = candidatePorts(request.range, cursor?.port ?? null, taken);
   if (port === undefined) {
     const { first, last } = request.range;

@@ -175,7 +175,11 @@ export async function createProcessRuntime(options: ProcessRuntimeOptions): Prom
     if (!(await portFree(hostPort))) {
       throw new AvkError('AVK_PORT_TAKEN', `Port ${hostPort} is taken on ${node}, so ${name} cannot be started there.`);
     }
-    return { argv: toolchain.command(manifest.entry, nodePath), cwd, env: appEnv(spec.env, nodePath, path) };
+    return {
+      argv: toolchain.command(manifest.entry, nodePath),
+      cwd,
+      env: appEnv({ ...spec.env, PORT: String(hostPort) }, nodePath, path),
+    };
   }
 
   function refuseWhenClosing(): void {

@@ -1,0 +1,62 @@
+// Runs the suites under the platform's own Node, counts them, and holds docs/faults.md to what ran.
+import { globSync, readFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { run } from 'node:test';
+import { spec } from 'node:test/reporters';
+import { ROOT } from './run.mjs';
+
+const wanted = process.argv.slice(2);
+const all = globSync(['src/**/*.test.ts', 'test/**/*.test.ts'], { cwd: ROOT });
+// The long ones first, so that the last minutes are not one suite on one core.
+const files = all
+  .filter((file) => wanted.length === 0 || wanted.some((part) => file.includes(part)))
+  .sort((a, b) => Number(b.startsWith('test/')) - Number(a.startsWith('test/')) || a.localeCompare(b));
+if (files.length === 0) {
+  console.error(`no suite has ${wanted.join(' or ')} in its path`);
+  process.exit(2);
+}
+
+const count = { passed: 0, failed: 0, skipped: 0 };
+const passed = new Set();
+const failures = [];
+const stream = run({ files: files.map((file) => join(ROOT, file)), concurrency: 2, cwd: ROOT });
+stream.on('test:pass', (test) => {
+  if (test.details.type === 'suite') return;
+  if (test.skip !== undefined || test.todo !== undefined) count.skipped += 1;
+  else {
+    count.passed += 1;
+    passed.add(test.name);
+  }
+});
+stream.on('test:fail', (test) => {
+  // A suite fails because a test in it did, which is counted already; unless it could not even begin.
+  if (test.details.type === 'suite' && test.details.error?.failureType === 'subtestsFailed') return;
+  count.failed += 1;
+  failures.push(`${test.file ? `${relative(ROOT, test.file)}: ` : ''}${test.name}`);
+});
+stream.compose(spec).pipe(process.stdout);
+await new Promise((done) => stream.on('end', done));
+
+if (wanted.length === 0) {
+  for (const name of faultsWithoutTest(passed)) {
+    count.failed += 1;
+    failures.push(`docs/faults.md names a test that did not pass: ${name}`);
+  }
+}
+// The reporter's own output is still on its way through the pipe.
+setImmediate(() => {
+  if (failures.length > 0) console.log(`\nFailed:\n${failures.map((name) => `  ${name}`).join('\n')}`);
+  const skipped = count.skipped > 0 ? `, ${count.skipped} skipped` : '';
+  console.log(`\n${count.passed} passed, ${count.failed} failed${skipped}`);
+  process.exitCode = count.failed === 0 && count.passed > 0 ? 0 : 1;
+});
+
+/** The last column of each row of docs/faults.md names tests in backticks. */
+function faultsWithoutTest(ran) {
+  const rows = readFileSync(join(ROOT, 'docs', 'faults.md'), 'utf8')
+    .split('\n')
+    .filter((line) => line.startsWith('| ') && line.includes('`'));
+  return rows
+    .flatMap((row) => [...(row.split('|').at(-2) ?? '').matchAll(/`([^`]+)`/g)].map((match) => match[1]))
+    .filter((name) => !ran.has(name));
+}

@@ -1,0 +1,7 @@
+#!/usr/bin/env node
+// `npm test`: every suite, or those whose path contains one of the arguments.
+import { prepare } from './prepare.mjs';
+import { runNode } from './run.mjs';
+
+const node = await prepare({ development: true });
+await runNode(node, ['bin/run-tests.mjs', ...process.argv.slice(2)]);
