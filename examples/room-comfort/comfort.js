@@ -41,7 +41,8 @@ export function comfort({ temperature, humidity, co2 }, limits) {
   const feelsLike = humidex(temperature, humidity);
   const problems = [];
   if (co2 > limits.co2) problems.push({ word: 'stuffy', advice: 'Open a window for a few minutes.' });
-  if (temperature > limits.temperature) problems.push({ word: 'too warm', advice: 'Shade the windows or cool the room.' });
+  if (temperature > limits.temperature)
+    problems.push({ word: 'too warm', advice: 'Shade the windows or cool the room.' });
   else if (feelsLike >= SULTRY_FROM) problems.push({ word: 'sultry', advice: 'Dry the air or let it move.' });
   if (temperature < COLD_BELOW) problems.push({ word: 'too cold', advice: 'Turn up the heating.' });
   if (humidity > DAMP_ABOVE) problems.push({ word: 'damp', advice: 'Air the room while it is drier outside.' });

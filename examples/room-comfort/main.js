@@ -32,35 +32,43 @@ const server = createServer((request, response) => {
     response.writeHead(405, { allow: 'GET, HEAD', 'content-type': 'text/plain' }).end('Only GET\n');
     return;
   }
-  const route = ROUTES[new URL(request.url ?? '/', 'http://app').pathname];
-  if (route) route(response);
+  const route = ROUTES.get(request.url.split('?')[0]);
+  if (route) route(response, request);
   else response.writeHead(404, { 'content-type': 'text/plain' }).end('There is no such page\n');
 });
 
-const ROUTES = {
-  '/': (response) => {
-    response.writeHead(200, {
-      'content-type': 'text/html; charset=utf-8',
-      'cache-control': 'no-cache',
-      'content-security-policy':
-        "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src data:",
-    });
-    response.end(page);
-  },
-  '/health': (response) => response.writeHead(200, { 'content-type': 'text/plain' }).end('Ok\n'),
-  '/api/now': (response) => json(response, now),
-  '/api/history': (response) => json(response, { stepMs: STEP_MS, readings: history }),
-  '/stream': (response) => {
-    response.writeHead(200, {
-      'content-type': 'text/event-stream; charset=utf-8',
-      'cache-control': 'no-store',
-      'x-accel-buffering': 'no',
-    });
-    response.write(`retry: 1500\n\n${event(now)}`);
-    streams.add(response);
-    response.on('close', () => streams.delete(response));
-  },
-};
+const ROUTES = new Map([
+  ['/', sendPage],
+  ['/health', (response) => response.writeHead(200, { 'content-type': 'text/plain' }).end('Ok\n')],
+  ['/api/now', (response) => json(response, now)],
+  ['/api/history', (response) => json(response, { stepMs: STEP_MS, readings: history })],
+  ['/stream', openStream],
+]);
+
+function sendPage(response) {
+  response.writeHead(200, {
+    'content-type': 'text/html; charset=utf-8',
+    'cache-control': 'no-cache',
+    'content-security-policy':
+      "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src data:",
+  });
+  response.end(page);
+}
+
+function openStream(response, request) {
+  response.writeHead(200, {
+    'content-type': 'text/event-stream; charset=utf-8',
+    'cache-control': 'no-store',
+    'x-accel-buffering': 'no',
+  });
+  if (request.method === 'HEAD' || stopping) {
+    response.end();
+    return;
+  }
+  response.write(`retry: 1500\n\n${event(now)}`);
+  streams.add(response);
+  response.on('close', () => streams.delete(response));
+}
 
 server.listen(number(env.PORT, 8050), () => {
   const from = source.kind === 'simulated' ? 'a simulated room, as no sensors are bound' : 'its bound sensors';
@@ -93,7 +101,9 @@ function report(before, after) {
     if (after.problem !== before.problem) console.error(after.problem);
   } else if (before.comfort?.title !== after.comfort.title) {
     const { temperature, humidity, co2 } = after.reading;
-    console.log(`${after.comfort.title}: ${temperature.toFixed(1)} °C, ${Math.round(humidity)} % humidity, ${Math.round(co2)} ppm CO2`);
+    console.log(
+      `${after.comfort.title}: ${temperature.toFixed(1)} °C, ${Math.round(humidity)} % humidity, ${Math.round(co2)} ppm CO2`,
+    );
   }
 }
 

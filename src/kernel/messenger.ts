@@ -187,11 +187,12 @@ export function createMessenger<Tables extends MessengerTables>(options: Messeng
         .orderBy('id')
         .limit(RELAY_BATCH)
         .execute();
-      const last = rows.at(-1);
-      if (!last) return;
+      if (rows.length === 0) return;
       await bus.publish(rows.map(({ topic, key, value }) => ({ topic, key, value })));
       await database.transaction(async (tx) => {
-        await own(tx).deleteFrom('messenger_outbox').where('id', '<=', last.id).execute();
+        // These and no others: on PostgreSQL a lower number may have been committed since they were read.
+        const ids = rows.map((row) => row.id);
+        await own(tx).deleteFrom('messenger_outbox').where('id', 'in', ids).execute();
       });
     }
   }
@@ -206,7 +207,9 @@ export function createMessenger<Tables extends MessengerTables>(options: Messeng
             await own(tx).deleteFrom('messenger_inbox').where('received_at', '<', old).execute();
           })
           .catch((error) => log.warn({ reason: messageOf(error) }, 'old inbox rows could not be removed'))
-          .finally(schedulePrune);
+          .finally(() => {
+            if (!stopped) schedulePrune();
+          });
       },
       { background: true },
     );

@@ -97,7 +97,10 @@ type AnyStep<Tables> = Step<unknown, Tables>;
 type AnyDefinition<Tables> = SagaDefinition<unknown, Tables>;
 
 interface LiveSaga {
+  /** Ends the step: a cancel, or a stop. */
   abort: AbortController;
+  /** Ends the taking back: a stop only, as a cancel wants it done. */
+  letGo: AbortController;
   wake: () => void;
   done: Promise<void>;
 }
@@ -141,8 +144,12 @@ export function createSagas<Tables extends SagaTables>(options: SagaOptions<Tabl
 
   function drive(id: string): void {
     if (stopping || live.has(id)) return;
-    const abort = new AbortController();
-    const entry: LiveSaga = { abort, wake: () => undefined, done: Promise.resolve() };
+    const entry: LiveSaga = {
+      abort: new AbortController(),
+      letGo: new AbortController(),
+      wake: () => undefined,
+      done: Promise.resolve(),
+    };
     live.set(id, entry);
     entry.done = advance(id, entry)
       .catch((error) => {
@@ -167,7 +174,7 @@ export function createSagas<Tables extends SagaTables>(options: SagaOptions<Tabl
         await fail(row, step?.name ?? 'end', new AvkError('AVK_CANCELLED', row.cancel_reason));
         continue;
       }
-      if (entry.abort.signal.aborted) entry.abort = new AbortController();
+      // A cancel since the row was read has aborted the signal: it stays so, and the step ends at once.
       await take(row, entry);
     }
   }
@@ -225,7 +232,8 @@ export function createSagas<Tables extends SagaTables>(options: SagaOptions<Tabl
     context: unknown,
     cancelled: AbortSignal,
   ): Promise<object> {
-    return withDeadline(
+    let last: AvkError | null = null;
+    const run = withDeadline(
       clock,
       step.deadlineMs(context),
       `${step.name} of ${row.subject}`,
@@ -235,6 +243,7 @@ export function createSagas<Tables extends SagaTables>(options: SagaOptions<Tabl
             return ((await step.run?.(context, { signal, saga: refOf(row) })) ?? {}) as object;
           } catch (error) {
             if (signal.aborted || !(error instanceof AvkError) || !error.retryable) throw error;
+            last = error;
             log.info({ saga: row.id, step: step.name, reason: error.message }, 'the step is tried again');
             await clock.sleep(wait, signal);
           }
@@ -242,6 +251,9 @@ export function createSagas<Tables extends SagaTables>(options: SagaOptions<Tabl
       },
       cancelled,
     );
+    return run.catch((error) => {
+      throw last && error instanceof AvkError && error.code === 'AVK_DEADLINE' ? triedInVain(error, last) : error;
+    });
   }
 
   async function waitForAnswer(row: SagaRow, step: AnyStep<Tables>, entry: LiveSaga): Promise<void> {
@@ -278,7 +290,8 @@ export function createSagas<Tables extends SagaTables>(options: SagaOptions<Tabl
       .execute();
     for (const row of rows) {
       const step = definitionOf(row).steps[row.step];
-      if (row.entered !== 1 || step?.answer?.verb !== message.verb) continue;
+      // One that was answered with something to fail on does not wait any more.
+      if (row.entered !== 1 || row.failure !== null || step?.answer?.verb !== message.verb) continue;
       const context = JSON.parse(row.context) as object;
       const change = answerChange(row, step, context, message);
       const event: JournalEvent = change.failure ? 'failed' : 'finished';
@@ -335,6 +348,7 @@ export function createSagas<Tables extends SagaTables>(options: SagaOptions<Tabl
     const context = JSON.parse(start.context) as unknown;
     let row = start;
     for (; row.step >= 0; ) {
+      if (stopping) throw new Stopping();
       const step = definition.steps[row.step];
       const event = step ? await undoStep(row, step, context) : 'undone';
       row = await journal(row, step?.name ?? 'end', event, { step: row.step - 1 });
@@ -349,9 +363,6 @@ export function createSagas<Tables extends SagaTables>(options: SagaOptions<Tabl
   async function undoStep(row: SagaRow, step: AnyStep<Tables>, context: unknown): Promise<JournalEvent> {
     const undo = step.undo;
     if (!undo) return 'undone';
-    const abort = new AbortController();
-    const entry = live.get(row.id);
-    if (entry) entry.abort = abort;
     const what = `taking back ${step.name} of ${row.subject}`;
     try {
       await withDeadline(
@@ -370,7 +381,7 @@ export function createSagas<Tables extends SagaTables>(options: SagaOptions<Tabl
             }
           }
         },
-        abort.signal,
+        live.get(row.id)?.letGo.signal,
       );
       return 'undone';
     } catch (error) {
@@ -439,6 +450,7 @@ export function createSagas<Tables extends SagaTables>(options: SagaOptions<Tabl
       stopping = true;
       const waiting = [...live.values()].map((entry) => {
         entry.abort.abort(new Stopping());
+        entry.letGo.abort(new Stopping());
         return entry.done;
       });
       await Promise.all(waiting);
@@ -462,6 +474,14 @@ function refOf(row: SagaRow): SagaRef {
 
 function failureOf(step: string, error: AvkError): SagaFailure {
   return { code: error.code, reason: error.message, step, lastLogLines: error.lastLogLines };
+}
+
+/** What kept the step from succeeding until its deadline says more than that it took too long, and `recover` goes by it. */
+function triedInVain(deadline: AvkError, last: AvkError): AvkError {
+  return new AvkError(last.code, `${deadline.message}; the last try failed: ${last.message}`, {
+    cause: last,
+    lastLogLines: last.lastLogLines,
+  });
 }
 
 function errorOf(failure: SagaFailure): AvkError {

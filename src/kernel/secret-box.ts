@@ -32,9 +32,10 @@ export function createSecretBox(keys: ReadonlyMap<string, Uint8Array>, random: R
         throw new AvkError('AVK_INTERNAL', `a secret was sealed with key ${id ?? '?'}, which is not here`);
       }
       const bytes = Buffer.from(body, 'base64url');
-      const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(0, NONCE));
-      decipher.setAuthTag(bytes.subarray(NONCE, NONCE + TAG));
       try {
+        // With the tag's length given, one that was cut short is not taken.
+        const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(0, NONCE), { authTagLength: TAG });
+        decipher.setAuthTag(bytes.subarray(NONCE, NONCE + TAG));
         return Buffer.concat([decipher.update(bytes.subarray(NONCE + TAG)), decipher.final()]).toString('utf8');
       } catch (cause) {
         throw new AvkError('AVK_INTERNAL', 'a sealed secret was damaged', { cause });

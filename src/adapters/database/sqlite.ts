@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { SQLInputValue } from 'node:sqlite';
-import { Kysely, type SqliteDatabase, SqliteDialect } from 'kysely';
+import { Kysely, SqliteAdapter, type SqliteDatabase, SqliteDialect } from 'kysely';
 import { type Migration, Migrator } from 'kysely/migration';
 import { AvkError } from '../../domain/errors.ts';
 import type { Database, Databases, Tx } from '../../ports/database.ts';
@@ -19,11 +19,16 @@ export function createSqliteDatabases(options: SqliteDatabasesOptions): Database
     async open<Tables>(service: string, migrations: Record<string, Migration>): Promise<Database<Tables>> {
       const path = join(options.directory, `${service}.db`);
       const file = openSqlite(path, { durable: true });
-      const write = kyselyOver<Tables>(file);
-      await migrate(write, migrations);
-      const epoch = takeEpoch(file);
-      const readFile = openSqlite(path, { durable: true, readOnly: true });
-      return new SqliteServiceDatabase(file, readFile, write, epoch, options.abortAndRerun ?? (() => false));
+      try {
+        const write = kyselyOver<Tables>(file);
+        await migrate(write, migrations);
+        const epoch = takeEpoch(file);
+        const readFile = openSqlite(path, { durable: true, readOnly: true });
+        return new SqliteServiceDatabase(file, readFile, write, epoch, options.abortAndRerun ?? (() => false));
+      } catch (error) {
+        file.close();
+        throw explain(error);
+      }
     },
   };
 }
@@ -115,6 +120,19 @@ function takeEpoch(file: SqliteFile): number {
   });
 }
 
+/** Kysely's own says no, which would leave half a migration behind a crash; SQLite's tables are transactional too. */
+class TransactionalAdapter extends SqliteAdapter {
+  override get supportsTransactionalDdl(): boolean {
+    return true;
+  }
+}
+
+class Dialect extends SqliteDialect {
+  override createAdapter(): SqliteAdapter {
+    return new TransactionalAdapter();
+  }
+}
+
 /** Kysely's dialect speaks better-sqlite3's interface; node:sqlite's differs in how parameters are passed. */
 function kyselyOver<Tables>(file: SqliteFile): Kysely<Tables> {
   const database: SqliteDatabase = {
@@ -130,5 +148,5 @@ function kyselyOver<Tables>(file: SqliteFile): Kysely<Tables> {
       };
     },
   };
-  return new Kysely<Tables>({ dialect: new SqliteDialect({ database }) });
+  return new Kysely<Tables>({ dialect: new Dialect({ database }) });
 }

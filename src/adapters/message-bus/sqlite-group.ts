@@ -21,6 +21,13 @@ export interface GroupReaderOptions {
   group: string;
   topic: string;
   onFailure(delivery: Delivery, error: unknown): void;
+  /** A message was added to the dead-letter topic. */
+  onBuried(): void;
+}
+
+interface Member extends SubscribeOptions {
+  /** Settles with the handler that runs, if one does. */
+  busy: Promise<void>;
 }
 
 /**
@@ -29,14 +36,14 @@ export interface GroupReaderOptions {
  */
 export function createGroupReader(options: GroupReaderOptions): GroupReader {
   const { log, clock, group, topic } = options;
-  const members: SubscribeOptions[] = [];
+  const members: Member[] = [];
   let turn = 0;
   let running: Promise<void> | null = null;
   let wanted = false;
   let stopped = false;
   let timer: Timer | null = null;
 
-  function nextMember(): SubscribeOptions | undefined {
+  function nextMember(): Member | undefined {
     turn += 1;
     return members[turn % members.length];
   }
@@ -56,6 +63,8 @@ export function createGroupReader(options: GroupReaderOptions): GroupReader {
       attempt: attempts + 1,
       publishedAt: message.publishedAt,
     };
+    const { promise, resolve } = Promise.withResolvers<void>();
+    member.busy = promise;
     try {
       await member.handler(delivery);
       return null;
@@ -63,6 +72,8 @@ export function createGroupReader(options: GroupReaderOptions): GroupReader {
       options.onFailure(delivery, error);
       const backoff = Math.min((member.backoffMs ?? DEFAULT_BACKOFF_MS) * 2 ** attempts, LONGEST_BACKOFF_MS);
       return { attempts: attempts + 1, dueAt: clock.now() + backoff };
+    } finally {
+      resolve();
     }
   }
 
@@ -92,6 +103,7 @@ export function createGroupReader(options: GroupReaderOptions): GroupReader {
     const limit = members[0]?.maxAttempts ?? DEFAULT_ATTEMPTS;
     if (message.attempts >= limit) {
       log.bury(group, message, clock.now());
+      options.onBuried();
       return;
     }
     const failure = await deliver(message, message.attempts);
@@ -149,14 +161,16 @@ export function createGroupReader(options: GroupReaderOptions): GroupReader {
   return {
     wake,
     members: () => members.length,
-    join(member) {
+    join(joining) {
+      const member: Member = { ...joining, busy: Promise.resolve() };
       members.push(member);
       wake();
       return {
         async leave() {
           const at = members.indexOf(member);
           if (at >= 0) members.splice(at, 1);
-          await running;
+          // The last to leave waits until what was handled is recorded; others go on with it.
+          await (members.length === 0 ? running : member.busy);
         },
       };
     },

@@ -12,6 +12,12 @@ export interface SqliteBusOptions {
   onFailure?: (topic: string, offset: string, attempt: number, reason: string) => void;
 }
 
+interface Waiting {
+  messages: readonly BusMessage[];
+  done: () => void;
+  failed: (error: unknown) => void;
+}
+
 /** Messages older than this are deleted once every group has seen them. */
 const KEEP_MS = 7 * 24 * 3600 * 1000;
 const PRUNE_EVERY_MS = 3600 * 1000;
@@ -21,7 +27,7 @@ export function createSqliteBus(options: SqliteBusOptions): MessageBus {
   const file = openSqlite(options.path, { durable: true });
   const log: MessageLog = createLog(file);
   const readers = new Map<string, GroupReader>();
-  let waiting: { messages: readonly BusMessage[]; done: () => void; failed: (error: unknown) => void }[] = [];
+  let waiting: Waiting[] = [];
   let closed = false;
 
   const prune = (): void => {
@@ -39,11 +45,25 @@ export function createSqliteBus(options: SqliteBusOptions): MessageBus {
         batch.flatMap((entry) => entry.messages),
         options.clock.now(),
       );
+      for (const entry of batch) entry.done();
     } catch (error) {
-      for (const entry of batch) entry.failed(explain(error));
-      return;
+      // Not all of them need be at fault: each on its own.
+      if (batch.length > 1) for (const entry of batch) flushOne(entry);
+      else batch[0]?.failed(explain(error));
     }
-    for (const entry of batch) entry.done();
+    wakeAll();
+  }
+
+  function flushOne(entry: Waiting): void {
+    try {
+      log.append(entry.messages, options.clock.now());
+      entry.done();
+    } catch (error) {
+      entry.failed(explain(error));
+    }
+  }
+
+  function wakeAll(): void {
     for (const reader of readers.values()) reader.wake();
   }
 
@@ -67,13 +87,14 @@ export function createSqliteBus(options: SqliteBusOptions): MessageBus {
             topic,
             onFailure: (delivery, error) =>
               options.onFailure?.(topic, delivery.offset, delivery.attempt, messageOf(error)),
+            onBuried: wakeAll,
           });
           readers.set(key, reader);
         }
         const joined = reader.join(subscribe);
         return async () => {
           await joined.leave();
-          if (reader.members() === 0) readers.delete(key);
+          if (reader.members() === 0 && readers.get(key) === reader) readers.delete(key);
         };
       });
       return {

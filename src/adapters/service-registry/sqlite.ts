@@ -29,8 +29,8 @@ export function createSqliteRegistry(options: SqliteRegistryOptions): ServiceReg
   const file = openSqlite(options.path, { durable: false });
   file.db.exec(SCHEMA);
   const own = new Map<string, string>();
-  const listeners = new Set<(entries: RegistryEntry[]) => void>();
-  let shown = '';
+  /** Each with what it was shown last. */
+  const watchers = new Set<{ listener: (entries: RegistryEntry[]) => void; shown: string | null }>();
   let timer: Timer | null = null;
   let closed = false;
 
@@ -45,12 +45,14 @@ export function createSqliteRegistry(options: SqliteRegistryOptions): ServiceReg
 
   /** Tells the watchers, if there is news. */
   function announce(): void {
-    if (listeners.size === 0) return;
+    if (watchers.size === 0) return;
     const now = entries();
     const text = JSON.stringify(now);
-    if (text === shown) return;
-    shown = text;
-    for (const listener of listeners) listener(now);
+    for (const watcher of watchers) {
+      if (watcher.shown === text) continue;
+      watcher.shown = text;
+      watcher.listener(now);
+    }
   }
 
   function tick(): void {
@@ -119,12 +121,11 @@ export function createSqliteRegistry(options: SqliteRegistryOptions): ServiceReg
       return entries().find((entry) => entry.name === name) ?? null;
     },
     async watch(listener) {
-      listeners.add(listener);
-      const now = entries();
-      shown = JSON.stringify(now);
-      listener(now);
+      const watcher = { listener, shown: null };
+      watchers.add(watcher);
+      announce();
       return () => {
-        listeners.delete(listener);
+        watchers.delete(watcher);
       };
     },
     async close() {

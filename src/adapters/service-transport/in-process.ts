@@ -58,7 +58,8 @@ export function createInProcessTransport(clock: Clock): ServiceTransport & {
       if (response.statusCode >= 400) {
         throw new AvkError('AVK_SERVICE_UNAVAILABLE', `${service} answered ${response.statusCode}`);
       }
-      const stream = response.stream();
+      // As text, so that a character that comes in two chunks stays one.
+      const stream = response.stream().setEncoding('utf8');
       const end = (): void => void stream.destroy();
       signal.addEventListener('abort', end, { once: true });
       try {

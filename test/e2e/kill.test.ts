@@ -1,0 +1,231 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { after, before, describe, test } from 'node:test';
+import { type Api, type Instance, signIn } from '../support/api.ts';
+import { appOf, webApp } from '../support/apps.ts';
+import { eventually } from '../support/eventually.ts';
+import { type Home, newHome, ROOT, startPlatform, type TestPlatform } from '../support/platform.ts';
+import { appProcesses } from '../support/processes.ts';
+
+const KILLABLE = join(ROOT, 'test/support/killable.ts');
+const SETTLED = ['running', 'stopped', 'failed', 'cancelled'];
+
+/** What is asked of the platform that dies, so that the named step is on the way. */
+type Scenario = 'deploy' | 'stop' | 'scale' | 'fail' | 'cancel';
+
+const both = (step: string): string[] => [`${step}.before`, `${step}.after`];
+
+/** Every entry of every journal, by name. An answer is journaled with the message that brought it, hence only `after`. */
+const POINTS: Record<Scenario, string[]> = {
+  deploy: [
+    ...both('launch.populate.entered'),
+    ...both('launch.populate.finished'),
+    ...both('launch.end.ended'),
+    ...both('deploy.place.entered'),
+    'deploy.place.finished.after',
+    ...both('deploy.build.entered'),
+    ...both('deploy.build.finished'),
+    ...both('deploy.start.entered'),
+    ...both('deploy.start.finished'),
+    ...both('deploy.register.entered'),
+    ...both('deploy.register.finished'),
+    ...both('deploy.end.ended'),
+  ],
+  stop: [...both('stop.deregister.entered'), ...both('stop.deregister.finished'), ...both('stop.end.ended')],
+  scale: [...both('scale.tell.entered'), ...both('scale.tell.finished'), ...both('scale.end.ended')],
+  fail: [
+    ...both('deploy.start.failed'),
+    ...both('deploy.start.undone'),
+    ...both('deploy.build.undone'),
+    ...both('deploy.place.undone'),
+    ...both('deploy.end.ended'),
+  ],
+  cancel: [...both('deploy.start.failed'), ...both('deploy.start.undone'), ...both('deploy.end.ended')],
+};
+
+describe('kill -9 of the platform', () => {
+  let home: Home;
+
+  before(async () => {
+    home = newHome();
+    const platform = await startPlatform({ home, entry: KILLABLE });
+    const api = await signIn(platform.url);
+    await api.provide(webApp('web'));
+    await api.provide(appOf('broken', 'console.log("about to fail"); process.exit(7);'));
+    await api.provide(appOf('silent', 'setInterval(() => {}, 1000);', { health: { path: '/', startSeconds: 60 } }));
+    await platform.stop();
+  });
+
+  after(async () => {
+    assert.deepEqual(appProcesses(home.directory), []);
+    home.remove();
+  });
+
+  for (const [scenario, points] of Object.entries(POINTS) as [Scenario, string[]][]) {
+    for (const point of points) {
+      test(`kill -9 at ${point} while it should ${scenario}`, async () => {
+        const name = `${scenario}-${point.replaceAll('.', '-')}`;
+        await dieAt(home, point, scenario, name);
+        const platform = await startPlatform({ home, entry: KILLABLE });
+        try {
+          const api = await signIn(platform.url);
+          const instance = await settles(api, name);
+          assert.equal(instance?.state, EXPECTED[scenario], instance?.reason);
+          await oneSetOfReplicas(api, home);
+          if (scenario === 'fail')
+            assert.match(instance?.reason ?? '', /exited with code 7|ended while nobody watched/);
+          await stopAll(api);
+          await eventually(() => appProcesses(home.directory).length === 0);
+        } finally {
+          await platform.stop();
+        }
+        nothingLeftOver(home);
+      });
+    }
+  }
+
+  test('kill -9 at 50 random moments while apps come and go', async () => {
+    let platform: TestPlatform | null = null;
+    for (let round = 0; round < 50; round += 1) {
+      platform = await startPlatform({ home, entry: KILLABLE });
+      const busy = churn(await signIn(platform.url), round);
+      await new Promise((resolve) => setTimeout(resolve, Math.random() * 700));
+      await platform.kill();
+      await busy;
+    }
+    platform = await startPlatform({ home, entry: KILLABLE });
+    const api = await signIn(platform.url);
+    await eventually(async () => (await api.instances()).every((instance) => SETTLED.includes(instance.state)), {
+      deadlineMs: 60_000,
+    });
+    await oneSetOfReplicas(api, home);
+    await stopAll(api);
+    await eventually(() => appProcesses(home.directory).length === 0);
+    await platform.stop();
+    nothingLeftOver(home);
+  });
+});
+
+const EXPECTED: Record<Scenario, string> = {
+  deploy: 'running',
+  stop: 'stopped',
+  scale: 'running',
+  fail: 'failed',
+  cancel: 'cancelled',
+};
+
+/** Starts a platform that dies at the point, brings it there, and waits for its death. */
+async function dieAt(home: Home, point: string, scenario: Scenario, name: string): Promise<void> {
+  const platform = await startPlatform({ home, entry: KILLABLE, env: { KILL_AT: point } });
+  const api = await signIn(platform.url);
+  // The platform dies under these requests: what they answer does not matter, what it does afterwards does.
+  const quietly = (request: Promise<unknown>): Promise<unknown> => request.catch(() => null);
+  const app = { fail: 'broken', cancel: 'silent' }[scenario as string] ?? 'web';
+  await quietly(api.deploy(app, { instanceName: name }));
+  if (scenario === 'stop' || scenario === 'scale') await api.reaches(name, 'running');
+  if (scenario === 'stop') await quietly(api.stop(name));
+  if (scenario === 'scale') await quietly(api.post('/api/deployedApps/scale/', { instanceName: name, replicas: 2 }));
+  if (scenario === 'cancel') {
+    await api.reaches(name, 'starting');
+    await quietly(api.post('/api/deployedApps/cancel/', { instanceName: name }));
+  }
+  const deadline = new Promise<string>((resolve) => setTimeout(() => resolve('never'), 30_000).unref());
+  const end = await Promise.race([platform.exited, deadline]);
+  if (end === 'never') await platform.kill();
+  assert.equal(end, 'SIGKILL', `the platform did not come to ${point}:\n${platform.output()}`);
+}
+
+/** Deploys and stops until the platform is gone. */
+async function churn(api: Api, round: number): Promise<void> {
+  try {
+    const name = `churn-${round % 8}`;
+    const live = (await api.instances()).map((instance) => instance.instanceName);
+    if (live.includes(name)) await api.stop(name);
+    await api.deploy('web', { instanceName: `round-${round}` });
+    await api.deploy('broken', { instanceName: `broken-${round}` });
+    for (let n = 0; n < 8; n += 1) {
+      const instance = (await api.instances())[n];
+      if (instance?.state === 'running') await api.stop(instance.instanceName);
+      await api.deploy('web', { instanceName: `churn-${(round + n) % 8}` }).catch(() => null);
+    }
+  } catch {
+    // The platform was killed under the request, which is the point.
+  }
+}
+
+async function settles(api: Api, name: string): Promise<Instance | undefined> {
+  return eventually(
+    async () => {
+      const found = (await api.instances()).find((instance) => instance.instanceName === name);
+      assert.ok(found, 'the instance was lost');
+      return SETTLED.includes(found.state) ? found : null;
+    },
+    { deadlineMs: 60_000 },
+  );
+}
+
+/** Exactly as many processes as replicas are wanted, each its own port, all healthy and served; nothing else runs. */
+async function oneSetOfReplicas(api: Api, home: Home): Promise<void> {
+  const instances = await eventually(
+    async () => {
+      const all = await api.instances();
+      for (const { instanceName, state, replicas } of all) {
+        const ids = replicas.filter((replica) => replica.state === 'healthy').map((replica) => replica.id);
+        if (state !== 'running') assert.deepEqual(ids, [], instanceName);
+        else
+          assert.ok(ids.length >= 1 && ids.length === replicas.length, `${instanceName}: ${JSON.stringify(replicas)}`);
+      }
+      const wanted = all.flatMap(({ replicas }) => replicas.map((replica) => replica.id)).sort();
+      assert.deepEqual(
+        appProcesses(home.directory)
+          .map(({ replicaId }) => replicaId)
+          .sort(),
+        wanted,
+      );
+      return all;
+    },
+    { deadlineMs: 30_000 },
+  );
+  const ports = instances.flatMap(({ replicas }) => replicas.map((replica) => replica.hostPort));
+  assert.equal(new Set(ports).size, ports.length, `a port was given twice: ${ports}`);
+  const endpoints = instances.flatMap(({ endpoint }) => (endpoint ? [endpoint] : []));
+  assert.equal(new Set(endpoints).size, endpoints.length, `an end point was given twice: ${endpoints}`);
+  for (const instance of instances.filter(({ state }) => state === 'running')) {
+    const answer = await fetch(instance.endpoint ?? '');
+    const text = await answer.text();
+    assert.equal(answer.status, 200, text);
+    assert.match(text, new RegExp(`^${instance.instanceName}_instance_`));
+  }
+}
+
+async function stopAll(api: Api): Promise<void> {
+  for (const { instanceName } of await api.instances()) await api.stop(instanceName);
+  await eventually(async () => (await api.instances()).every(({ state }) => !['running', 'stopping'].includes(state)), {
+    deadlineMs: 60_000,
+  });
+}
+
+/** What the tables of a stopped platform say: no message lost, none acted on twice. */
+function nothingLeftOver(home: Home): void {
+  const query = (file: string, sql: string): unknown[] => {
+    const db = new DatabaseSync(join(home.directory, 'state', file), { readOnly: true });
+    try {
+      return db.prepare(sql).all();
+    } finally {
+      db.close();
+    }
+  };
+  for (const service of ['application-manager', 'deployment-manager', 'node-manager', 'load-balancer']) {
+    assert.deepEqual(query(`${service}.db`, 'SELECT * FROM messenger_outbox'), [], `${service} did not send all`);
+  }
+  for (const service of ['application-manager', 'deployment-manager']) {
+    const live = `SELECT kind, subject, state FROM sagas WHERE state IN ('running', 'compensating')`;
+    assert.deepEqual(query(`${service}.db`, live), []);
+    const twice = `SELECT kind, subject, request_id FROM sagas GROUP BY kind, request_id, subject HAVING count(*) > 1`;
+    assert.deepEqual(query(`${service}.db`, twice), [], 'a command was acted on twice');
+  }
+  assert.deepEqual(query('bus.db', `SELECT topic, value FROM messages WHERE topic LIKE '%.dead'`), []);
+  assert.deepEqual(query('bus.db', 'SELECT * FROM parked'), []);
+  assert.deepEqual(query('load-balancer.db', 'SELECT app FROM replicas'), []);
+}

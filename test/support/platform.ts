@@ -1,0 +1,103 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { eventually } from './eventually.ts';
+import { type Slot, takeSlot } from './slot.ts';
+
+export const ROOT = new URL('../..', import.meta.url).pathname;
+export const PASSWORD = 'correct horse battery';
+
+export interface PlatformOptions {
+  /** A home to start on again; default a new one. */
+  home?: Home;
+  /** Further flags of `avishkar up`. */
+  flags?: readonly string[];
+  env?: Record<string, string>;
+  /** What to run instead of `src/cli/main.ts up`; gets the same flags. */
+  entry?: string;
+}
+
+/** A folder and ports that a platform can be started on again and again. */
+export interface Home {
+  directory: string;
+  slot: Slot;
+  remove(): void;
+}
+
+/** A real platform as a child process. */
+export interface TestPlatform {
+  url: string;
+  pid: number;
+  home: Home;
+  output(): string;
+  /** How it ended, once it has: the exit code or the signal. */
+  exited: Promise<number | NodeJS.Signals>;
+  /** SIGTERM, and waits. */
+  stop(): Promise<number | NodeJS.Signals>;
+  /** SIGKILL, and waits. */
+  kill(): Promise<void>;
+}
+
+export function newHome(): Home {
+  const directory = mkdtempSync(join(tmpdir(), 'avishkar-home-'));
+  const slot = takeSlot();
+  return {
+    directory,
+    slot,
+    remove() {
+      rmSync(directory, { recursive: true, force: true });
+      slot.release();
+    },
+  };
+}
+
+export function spawnPlatform(options: PlatformOptions = {}): Omit<TestPlatform, 'url'> & { child: ChildProcess } {
+  const home = options.home ?? newHome();
+  const { slot } = home;
+  const flags = ['--home', home.directory, '--port', String(slot.port), '--first-port', String(slot.firstPort)];
+  flags.push('--replica-ports', slot.replicaPorts, '--no-demo', ...(options.flags ?? []));
+  const entry = options.entry ?? join(ROOT, 'src/cli/main.ts');
+  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', entry, 'up', ...flags], {
+    env: { ...process.env, AVISHKAR_ADMIN_PASSWORD: PASSWORD, NODE_TEST_CONTEXT: undefined, ...options.env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8');
+    stream.on('data', (text: string) => {
+      output += text;
+    });
+  }
+  const exited = new Promise<number | NodeJS.Signals>((resolve) => {
+    child.on('exit', (code, signal) => resolve(code ?? signal ?? 'SIGKILL'));
+  });
+  return {
+    child,
+    pid: child.pid ?? 0,
+    home,
+    output: () => output,
+    exited,
+    async stop() {
+      child.kill('SIGTERM');
+      return exited;
+    },
+    async kill() {
+      child.kill('SIGKILL');
+      await exited;
+    },
+  };
+}
+
+/** Starts a platform and waits until it says that it is ready. */
+export async function startPlatform(options: PlatformOptions = {}): Promise<TestPlatform> {
+  const platform = spawnPlatform(options);
+  const ready = eventually(() => /^Avishkar is ready at (\S+)$/m.exec(platform.output())?.[1], { deadlineMs: 30_000 });
+  const ended = platform.exited.then((how) => {
+    throw new Error(`the platform ended (${how}) before it was ready:\n${platform.output()}`);
+  });
+  const url = await Promise.race([ready, ended]);
+  // Both sides of the race go on; the one that lost must not end the test.
+  ended.catch(() => undefined);
+  return { ...platform, url };
+}
