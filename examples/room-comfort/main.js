@@ -116,7 +116,7 @@ function stop() {
   if (stopping) return;
   stopping = true;
   clearTimeout(timer);
-  console.log(`stopping; ${streams.size} live ${streams.size === 1 ? 'page reconnects' : 'pages reconnect'} elsewhere`);
+  console.log(streams.size === 0 ? 'stopping' : `stopping; ${streams.size} open page(s) reconnect to another replica`);
   for (const stream of streams) stream.end();
   server.close(() => console.log('stopped'));
 }

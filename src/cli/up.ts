@@ -1,8 +1,7 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { messageOf } from '../domain/errors.ts';
-import { readConfig } from '../main/config.ts';
-import { deploySample } from '../main/sample.ts';
-import { type Platform, start } from '../main/start.ts';
+import type { Platform } from '../main/start.ts';
+import { wholeNumber } from './command.ts';
 
 /** `avishkar up`: the platform in this process, until it is told to stop. */
 export function upCommand(): Command {
@@ -10,10 +9,11 @@ export function upCommand(): Command {
     .description('Starts the platform in one process and serves it until Ctrl-C')
     .option('--home <dir>', 'where all state is kept (default: ~/.avishkar)')
     .option('--host <address>', 'address to serve on (default: 127.0.0.1, this machine only)')
-    .option('--port <port>', 'port of the platform; its services take the eight after it (default: 8010)', integer)
-    .option('--nodes <n>', 'how many machines to pretend (default: 1)', integer)
-    .option('--first-port <port>', 'first public port of apps (default: 2000)', integer)
+    .option('--port <port>', 'port of the platform; its services take the eight after it (default: 8010)', wholeNumber)
+    .option('--nodes <n>', 'how many machines to pretend (default: 1)', wholeNumber)
+    .option('--first-port <port>', 'first public port of apps (default: 2000)', wholeNumber)
     .option('--replica-ports <first-last>', 'ports that replicas get (default: 20000-29999)', range)
+    .option('--build-seconds <n>', 'longest that installing an app may take (default: 600)', wholeNumber)
     .option('--no-demo', 'do not deploy the sample app on the first start')
     .action(async (options: Record<string, unknown>) => {
       await up(options);
@@ -21,6 +21,9 @@ export function upCommand(): Command {
 }
 
 async function up(options: Record<string, unknown>): Promise<void> {
+  // Loaded here, as all other commands do without the platform.
+  const { readConfig } = await import('../main/config.ts');
+  const { start } = await import('../main/start.ts');
   const config = readConfig(options);
   const signalled = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
@@ -44,24 +47,18 @@ async function up(options: Record<string, unknown>): Promise<void> {
 
 function tellPassword(platform: Platform): void {
   if (platform.madePassword === null) return;
-  process.stdout.write(
-    `\n  Sign in as admin with the password ${platform.madePassword}\n  It is shown this once; change it with: npx avishkar passwd\n\n`,
-  );
+  process.stdout.write(`\n  Sign in as admin with the password ${platform.madePassword}\n  It is shown this once.\n\n`);
 }
 
 async function sample(platform: Platform, signal: AbortSignal): Promise<void> {
   process.stdout.write('Deploying the sample app …\n');
   try {
+    const { deploySample } = await import('../main/sample.ts');
     const { name, endpoint } = await deploySample(platform, signal);
     process.stdout.write(`The sample app ${name} is served at ${endpoint}\n`);
   } catch (error) {
     if (!signal.aborted) process.stdout.write(`The sample app could not be deployed: ${messageOf(error)}\n`);
   }
-}
-
-function integer(text: string): number {
-  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('Expected a whole number.');
-  return Number(text);
 }
 
 function range(text: string): { first: number; last: number } {

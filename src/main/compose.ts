@@ -34,6 +34,8 @@ export interface Composition {
   authenticator: Authenticator;
   /** Acts in the platform's own name. */
   client: ServiceClient;
+  /** Lets the holder act as user `admin` for ten minutes. */
+  adminToken(): Promise<string>;
   close(): Promise<void>;
 }
 
@@ -44,6 +46,10 @@ const DESCRIPTIONS: Partial<Record<ServiceName, string>> = {
   'load-balancer': 'Public ports, routes and replicas of everything that is registered.',
   authenticator: 'Users and tokens.',
 };
+
+/** The user that the authenticator makes at the first start. */
+const FIRST_ADMIN = 'admin';
+const ADMIN_TOKEN_SECONDS = 600;
 
 /** Wires the services of one process: explicit arguments, no container, nothing hidden. */
 export async function compose(config: Config, home: Home, engines: Engines, hooks: Hooks): Promise<Composition> {
@@ -145,6 +151,9 @@ export async function compose(config: Config, home: Home, engines: Engines, hook
     services: [authenticator, nodeManager, loadBalancer, deploymentManager, applicationManager],
     authenticator,
     client: createServiceClient(transport, createServiceToken(tokens, 'platform', clock)),
+    async adminToken() {
+      return (await tokens.issue({ kind: 'user', name: FIRST_ADMIN, role: 'admin' }, ADMIN_TOKEN_SECONDS)).token;
+    },
     async close() {
       for (const database of opened) await database.close();
     },

@@ -28,7 +28,7 @@ export function landingPage(): string {
   <ol>
     <li><p>Sign in with the password that the first start printed:</p><code>npx avishkar login --user admin</code></li>
     <li><p>Upload an app, a zip with an app.json at its root, or its folder:</p><code>npx avishkar upload examples/room-comfort</code></li>
-    <li><p>Deploy it and wait until it serves:</p><code>npx avishkar deploy room-comfort --wait</code></li>
+    <li><p>Deploy it and wait until it serves:</p><code>npx avishkar deploy room-comfort</code></li>
     <li><p>See what runs, and read along:</p><code>npx avishkar ps
 npx avishkar logs -f room-comfort-1</code></li>
   </ol>

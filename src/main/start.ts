@@ -15,6 +15,8 @@ export interface Platform {
   /** The administrator's password, when it was made just now. */
   madePassword: string | null;
   composition: Composition;
+  /** A token of the administrator's, good for minutes: for what the platform asks of its own HTTP API. */
+  token(): Promise<string>;
   /** Stops in order. Repeating it waits for the first. */
   stop(): Promise<void>;
 }
@@ -52,6 +54,7 @@ export async function start(config: Config, options: StartOptions = {}): Promise
       first,
       madePassword,
       composition,
+      token: () => composition.adminToken(),
       stop() {
         stopped ??= unwind(undo);
         return stopped;

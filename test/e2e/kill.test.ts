@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { after, before, describe, test } from 'node:test';
@@ -84,6 +85,22 @@ describe('kill -9 of the platform', () => {
       });
     }
   }
+
+  test('the named points are all that is journaled', async () => {
+    const file = join(home.directory, 'journal.txt');
+    const platform = await startPlatform({ home, entry: KILLABLE, env: { JOURNAL_FILE: file } });
+    const api = await signIn(platform.url);
+    await api.deploy('web', { instanceName: 'whole-life' });
+    await api.reaches('whole-life', 'running');
+    await api.post('/api/deployedApps/scale/', { instanceName: 'whole-life', replicas: 2 });
+    await eventually(() => readFileSync(file, 'utf8').includes('scale.end.ended.after'));
+    await api.deploy('broken', { instanceName: 'short-life' });
+    await api.reaches('short-life', 'failed');
+    await stopAll(api);
+    await platform.stop();
+    const seen = new Set(readFileSync(file, 'utf8').trim().split('\n'));
+    assert.deepEqual([...seen].sort(), [...new Set(Object.values(POINTS).flat())].sort());
+  });
 
   test('kill -9 at 50 random moments while apps come and go', async () => {
     let platform: TestPlatform | null = null;

@@ -1,10 +1,15 @@
+import { appendFileSync } from 'node:fs';
 import { readConfig } from '../../src/main/config.ts';
 import { start } from '../../src/main/start.ts';
+import { signIn } from './api.ts';
 
-// The real platform, but for two things: it dies of SIGKILL at the journal point named in KILL_AT, and its transactions are aborted and run again at random.
+// The real platform, but for three things: it dies of SIGKILL at the journal point named in KILL_AT, it asks itself to
+// cancel instance CANCEL at the one named in CANCEL_AT, and its transactions are aborted and run again at random.
 const args = process.argv.slice(3);
 const flag = (name: string): string => args[args.indexOf(name) + 1] ?? '';
 const [first = 0, last = 0] = flag('--replica-ports').split('-').map(Number);
+
+let cancelled = false;
 
 const platform = await start(
   readConfig({
@@ -19,10 +24,20 @@ const platform = await start(
     hooks: {
       abortAndRerun: () => Math.random() < 0.1,
       onJournal(point) {
+        if (process.env.JOURNAL_FILE) appendFileSync(process.env.JOURNAL_FILE, `${point}\n`);
         if (point === process.env.KILL_AT) process.kill(process.pid, 'SIGKILL');
+        if (point === process.env.CANCEL_AT && !cancelled) void cancel(process.env.CANCEL ?? '');
       },
     },
   },
 );
 process.on('SIGTERM', () => void platform.stop());
 process.stdout.write(`Avishkar is ready at ${platform.url}\n`);
+
+/** Asks as a user would, while the step that was journaled goes on. */
+async function cancel(instanceName: string): Promise<void> {
+  cancelled = true;
+  const api = await signIn(platform.url);
+  const response = await api.request('POST', '/api/deployedApps/cancel/', { instanceName });
+  process.stdout.write(`cancel answered ${response.status}\n`);
+}

@@ -1,4 +1,4 @@
-import { mkdirSync, renameSync, statSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, renameSync, statSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { pino } from 'pino';
 import type { Log } from '../../ports/log.ts';
@@ -20,37 +20,14 @@ export interface ServiceLogOptions {
 const RECENT = 100;
 /** A file that grew beyond this is set aside as `.1` and begun anew. */
 const LARGEST_BYTES = 10 * 1024 * 1024;
-const CHECK_EVERY_LINES = 200;
 /** Names whose values never reach a log. */
-const SECRETS = ['password', 'token', 'authorization', 'secret', 'env', 'sealed'].flatMap((name) => [
-  name,
-  `*.${name}`,
-]);
+const SECRETS = ['password', 'token', 'authorization', 'secret', 'env', 'sealed'].flatMap((name) => [name, `*.${name}`]);
 
 /** One JSON line per entry, to the service's own file. */
 export function createServiceLog(options: ServiceLogOptions): ServiceLog {
   mkdirSync(dirname(options.file), { recursive: true, mode: 0o700 });
-  const destination = pino.destination({ dest: options.file, sync: false, minLength: 0, append: true, mode: 0o600 });
-  // A log that cannot be written (a full disk) must not end the platform; the lines are lost, `recent` keeps them.
-  destination.on('error', () => undefined);
+  const file = openLogFile(options.file);
   const recent: string[] = [];
-  let written = 0;
-
-  function write(line: string): void {
-    recent.push(line.trimEnd());
-    if (recent.length > RECENT) recent.shift();
-    destination.write(line);
-    written += 1;
-    if (written % CHECK_EVERY_LINES === 0) rotate();
-  }
-
-  function rotate(): void {
-    const size = statSync(options.file, { throwIfNoEntry: false })?.size ?? 0;
-    if (size < LARGEST_BYTES) return;
-    renameSync(options.file, `${options.file}.1`);
-    destination.reopen();
-  }
-
   const logger = pino(
     {
       level: options.level ?? 'info',
@@ -58,19 +35,49 @@ export function createServiceLog(options: ServiceLogOptions): ServiceLog {
       timestamp: pino.stdTimeFunctions.isoTime,
       redact: { paths: SECRETS, censor: '***' },
     },
-    { write },
+    {
+      write(line: string) {
+        recent.push(line.trimEnd());
+        if (recent.length > RECENT) recent.shift();
+        file.write(line);
+      },
+    },
   );
+  return { log: logger, recent: () => [...recent], close: file.close };
+}
+
+/**
+ * Written at once and line by line, so that the last words of a process that dies are there. A line that the disk has
+ * no room for is lost and counted: a full disk must neither end nor stall the platform, which pino's own destination
+ * does by trying for ever.
+ */
+function openLogFile(path: string): { write(line: string): void; close(): void } {
+  let descriptor: number | null = openSync(path, 'a', 0o600);
+  let size = statSync(path).size;
+  let lost = 0;
+
+  function rotate(): void {
+    if (descriptor !== null) closeSync(descriptor);
+    renameSync(path, `${path}.1`);
+    descriptor = openSync(path, 'a', 0o600);
+    size = 0;
+  }
+
   return {
-    log: logger,
-    recent: () => [...recent],
-    close() {
+    write(line) {
+      if (descriptor === null) return;
       try {
-        destination.flushSync();
-      } catch (error) {
-        // Not opened yet, or the disk is full: there is nowhere left to say so but here.
-        process.stderr.write(`${options.file}: ${String(error)}\n`);
+        if (size > LARGEST_BYTES) rotate();
+        const note = lost > 0 ? `${JSON.stringify({ level: 40, lost, msg: 'log lines were lost' })}\n` : '';
+        size += writeSync(descriptor, note + line);
+        lost = 0;
+      } catch {
+        lost += 1;
       }
-      destination.end();
+    },
+    close() {
+      if (descriptor !== null) closeSync(descriptor);
+      descriptor = null;
     },
   };
 }

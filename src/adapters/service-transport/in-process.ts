@@ -54,17 +54,17 @@ export function createInProcessTransport(clock: Clock): ServiceTransport & {
       }
     },
     async *lines(service, request, { signal }) {
-      const response = await send(service, request, signal);
-      if (response.statusCode >= 400) {
-        throw new AvkError('AVK_SERVICE_UNAVAILABLE', `${service} answered ${response.statusCode}`);
-      }
-      // As text, so that a character that comes in two chunks stays one.
-      const stream = response.stream().setEncoding('utf8');
-      const end = (): void => void stream.destroy();
-      signal.addEventListener('abort', end, { once: true });
+      if (signal.aborted) return;
+      // Ends the request when the caller leaves the loop too: destroying the stream alone does not tell the service.
+      const left = new AbortController();
       try {
+        const response = await send(service, request, AbortSignal.any([signal, left.signal]));
+        if (response.statusCode >= 400) {
+          throw new AvkError('AVK_SERVICE_UNAVAILABLE', `${service} answered ${response.statusCode}`);
+        }
         let rest = '';
-        for await (const chunk of stream) {
+        // As text, so that a character that comes in two chunks stays one.
+        for await (const chunk of response.stream().setEncoding('utf8')) {
           const parts = (rest + String(chunk)).split('\n');
           rest = parts.pop() ?? '';
           yield* parts;
@@ -73,8 +73,7 @@ export function createInProcessTransport(clock: Clock): ServiceTransport & {
       } catch (error) {
         if (!signal.aborted) throw error;
       } finally {
-        signal.removeEventListener('abort', end);
-        stream.destroy();
+        left.abort();
       }
     },
   };

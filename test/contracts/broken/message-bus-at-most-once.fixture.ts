@@ -2,7 +2,7 @@ import { messageBusContract } from '../message-bus.contract.ts';
 import { sqliteBusLab } from './message-bus-lab.ts';
 
 // Most of its tests wait in vain.
-process.env.AVISHKAR_TEST_DEADLINE_MS = '1000';
+process.env.AVISHKAR_TEST_DEADLINE_MS = '800';
 
 /** Acknowledges whatever the handler says. */
 messageBusContract('at most once', {

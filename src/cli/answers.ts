@@ -1,0 +1,96 @@
+import { z } from 'zod';
+import { INSTANCE_STATES } from '../domain/instance.ts';
+
+/*
+ * What the commands read of the platform's answers. Fields that a newer platform adds are kept for --json and
+ * otherwise passed over.
+ */
+
+const manifest = z.looseObject({
+  description: z.string().default(''),
+  runtime: z.string(),
+  config: z.array(z.looseObject({ key: z.string(), type: z.string() })).default([]),
+});
+
+export const appsAnswer = z.looseObject({
+  apps: z.array(
+    z.looseObject({
+      name: z.string(),
+      versions: z.array(
+        z.looseObject({
+          version: z.string(),
+          sizeBytes: z.number(),
+          uploadedAt: z.string(),
+          uploadedBy: z.string(),
+          manifest,
+        }),
+      ),
+    }),
+  ),
+});
+
+export const uploadAnswer = z.looseObject({ name: z.string(), version: z.string(), sizeBytes: z.number() });
+
+export const acceptedAnswer = z.looseObject({
+  instanceName: z.string(),
+  requestId: z.string(),
+  state: z.enum(INSTANCE_STATES),
+});
+
+export const instanceAnswer = z.looseObject({
+  instanceName: z.string(),
+  appName: z.string(),
+  version: z.string(),
+  state: z.enum(INSTANCE_STATES),
+  endpoint: z.string().nullable(),
+  node: z.string().nullable(),
+  replicas: z.array(
+    z.looseObject({
+      name: z.string(),
+      node: z.string(),
+      hostPort: z.number(),
+      state: z.string(),
+      cpuPercent: z.number().nullable(),
+      memoryPercent: z.number().nullable(),
+      restarts: z.number(),
+      reason: z.string().optional(),
+    }),
+  ),
+  scale: z.looseObject({ min: z.number(), max: z.number() }),
+  config: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])),
+  reason: z.string().optional(),
+  lastLogLines: z.array(z.string()).optional(),
+  createdAt: z.string(),
+  createdBy: z.string(),
+});
+export type Instance = z.infer<typeof instanceAnswer>;
+
+export const instancesAnswer = z.looseObject({ apps: z.array(instanceAnswer) });
+
+export const logLine = z.looseObject({ ts: z.string(), replica: z.string(), stream: z.string(), line: z.string() });
+export type LogLine = z.infer<typeof logLine>;
+export const linesAnswer = z.looseObject({ lines: z.array(logLine) });
+
+export const timelineEntry = z.looseObject({ ts: z.string(), kind: z.string(), text: z.string() });
+export const timelineAnswer = z.looseObject({ events: z.array(timelineEntry) });
+
+export const liveEvent = z.looseObject({ instance: z.string(), at: z.string(), kind: z.string(), text: z.string() });
+
+export const nodesAnswer = z.looseObject({
+  nodes: z.array(
+    z.looseObject({
+      name: z.string(),
+      address: z.string(),
+      state: z.string(),
+      cpuPercent: z.number(),
+      memoryPercent: z.number(),
+      diskPercent: z.number(),
+      score: z.number(),
+      replicas: z.number(),
+      lastSeen: z.string().nullable(),
+      reason: z.string().optional(),
+    }),
+  ),
+});
+
+export const loginAnswer = z.looseObject({ token: z.string(), role: z.string(), expiresAt: z.string() });

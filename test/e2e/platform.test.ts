@@ -1,0 +1,190 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { signIn } from '../support/api.ts';
+import { webApp } from '../support/apps.ts';
+import { eventually } from '../support/eventually.ts';
+import { type Home, newHome, spawnPlatform, startPlatform } from '../support/platform.ts';
+import { appProcesses } from '../support/processes.ts';
+
+const notRoot = process.getuid?.() === 0 ? false : 'mounting a small disk needs root';
+
+describe('the platform process', () => {
+  test('a second platform on the same home is refused and the first goes on', async () => {
+    const home = newHome();
+    const platform = await startPlatform({ home });
+    try {
+      const second = spawnPlatform({ home });
+      assert.equal(await second.exited, 1);
+      assert.match(second.output(), /another Avishkar runs on .*choose another folder with --home.*AVK_HOME_LOCKED/s);
+      await signIn(platform.url);
+    } finally {
+      assert.equal(await platform.stop(), 0);
+      home.remove();
+    }
+  });
+
+  test('a port that is in use is named, and nothing is left behind', async () => {
+    const home = newHome();
+    const platform = await startPlatform({ home });
+    const other = { ...newHome(), slot: home.slot };
+    try {
+      const second = spawnPlatform({ home: other });
+      assert.equal(await second.exited, 1);
+      assert.match(second.output(), /port \d+, which [a-z-]+ needs, is in use; .*--port/);
+    } finally {
+      await platform.stop();
+      home.remove();
+      rmSync(other.directory, { recursive: true });
+    }
+  });
+
+  test('SIGTERM twice stops once, in order, with exit 0; apps end and come back at the next start', async () => {
+    const home = newHome();
+    let platform = await startPlatform({ home });
+    let api = await signIn(platform.url);
+    await api.provide(webApp('web'));
+    const name = await api.deploy('web');
+    const { endpoint, replicas } = await api.reaches(name, 'running');
+    platform.stop();
+    assert.equal(await platform.stop(), 0, platform.output());
+    assert.match(platform.output(), /Stopped\.\n$/);
+    assert.deepEqual(appProcesses(home.directory), []);
+
+    platform = await startPlatform({ home });
+    api = await signIn(platform.url);
+    await eventually(async () => (await fetch(endpoint ?? '')).status === 200);
+    const again = await eventually(async () => {
+      const instance = await api.instance(name);
+      return instance.replicas[0]?.state === 'healthy' ? instance : null;
+    });
+    assert.equal(again.endpoint, endpoint);
+    assert.equal(again.replicas[0]?.id, replicas[0]?.id);
+    assert.equal(again.state, 'running');
+    await platform.stop();
+    home.remove();
+  });
+
+  test('apps go on through a kill -9 of the platform and are adopted, not started anew', async () => {
+    const home = newHome();
+    let platform = await startPlatform({ home });
+    let api = await signIn(platform.url);
+    await api.provide(webApp('web'));
+    const name = await api.deploy('web');
+    await api.reaches(name, 'running');
+    await api.post('/api/deployedApps/scale/', { instanceName: name, replicas: 3 });
+    await eventually(
+      async () => (await api.instance(name)).replicas.filter(({ state }) => state === 'healthy').length === 3,
+    );
+    const before = appProcesses(home.directory)
+      .map(({ pid }) => pid)
+      .sort();
+    assert.equal(before.length, 3);
+    await platform.kill();
+    assert.deepEqual(
+      appProcesses(home.directory)
+        .map(({ pid }) => pid)
+        .sort(),
+      before,
+    );
+    platform = await startPlatform({ home });
+    api = await signIn(platform.url);
+    await eventually(
+      async () => (await api.instance(name)).replicas.filter(({ state }) => state === 'healthy').length === 3,
+    );
+    assert.deepEqual(
+      appProcesses(home.directory)
+        .map(({ pid }) => pid)
+        .sort(),
+      before,
+    );
+    await platform.stop();
+    assert.deepEqual(appProcesses(home.directory), []);
+    home.remove();
+  });
+
+  test('a home that cannot be written is refused with what to do', { skip: notRoot }, async () => {
+    const disk = smallDisk(8);
+    try {
+      execFileSync('mount', ['-o', 'remount,ro', disk.home.directory]);
+      const platform = spawnPlatform({ home: disk.home });
+      assert.equal(await platform.exited, 1);
+      assert.match(platform.output(), /cannot be (written|used).*AVK_HOME_UNUSABLE/s);
+      assert.doesNotMatch(platform.output(), /\n {4}at /, 'a stack trace helps nobody');
+    } finally {
+      disk.remove();
+    }
+  });
+
+  test('a full disk refuses what it cannot keep, and the platform goes on when there is room again', {
+    skip: notRoot,
+  }, async () => {
+    const disk = smallDisk(64);
+    const platform = await startPlatform({ home: disk.home });
+    try {
+      const api = await signIn(platform.url);
+      await api.provide(webApp('web'));
+      const name = await api.deploy('web');
+      const { endpoint } = await api.reaches(name, 'running');
+      const ballast = join(disk.home.directory, 'ballast');
+      fill(ballast);
+      const big = await api.upload({
+        ...webApp('large'),
+        'data.bin': 'x'.repeat(2_000_000).replace(/x/g, () => randomChar()),
+      });
+      assert.equal(big.status, 507, await big.text());
+      const refused = await eventually(async () => {
+        const response = await api.request('POST', '/api/deployedApps/deployApp/', { appName: 'web' });
+        return response.status === 507 ? response : null;
+      });
+      assert.match(await refused.text(), /AVK_DISK_FULL/);
+      assert.equal((await fetch(endpoint ?? '')).status, 200, 'what runs goes on');
+      assert.equal((await fetch(`${platform.url}/health`)).status, 200);
+      rmSync(ballast);
+      const after = await eventually(async () => {
+        const response = await api.request('POST', '/api/deployedApps/deployApp/', { appName: 'web' });
+        return response.status === 202 ? ((await response.json()) as { instanceName: string }) : null;
+      });
+      await api.reaches(after.instanceName, 'running');
+    } finally {
+      assert.equal(await platform.stop(), 0, platform.output());
+      disk.remove();
+    }
+  });
+});
+
+function randomChar(): string {
+  return String.fromCharCode(32 + Math.floor(Math.random() * 90));
+}
+
+/** A home on a file system of its own, so many MiB large. */
+function smallDisk(mib: number): { home: Home; remove(): void } {
+  const home = newHome();
+  const mountpoint = mkdtempSync(join(tmpdir(), 'avishkar-disk-'));
+  mkdirSync(mountpoint, { recursive: true });
+  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${mib}m`, 'tmpfs', mountpoint]);
+  return {
+    home: { ...home, directory: mountpoint },
+    remove() {
+      execFileSync('umount', ['-l', mountpoint]);
+      rmSync(mountpoint, { recursive: true });
+      home.remove();
+    },
+  };
+}
+
+/** Writes until nothing fits any more. */
+function fill(file: string): void {
+  const { bavail, bsize } = statfsSync(join(file, '..'));
+  writeFileSync(file, Buffer.alloc(Math.max(0, bavail * bsize - 65_536), 1));
+  for (let size = 65_536; size >= 512; size /= 2) {
+    try {
+      writeFileSync(file, Buffer.alloc(size, 1), { flag: 'a' });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
+    }
+  }
+}
