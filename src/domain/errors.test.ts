@@ -11,7 +11,7 @@ describe('errors', () => {
     const rows = readFileSync(DOCUMENT, 'utf8')
       .split('\n')
       .flatMap((line) => {
-        const match = /^\| <a id="(\w+)"><\/a>`(\w+)` \| (\d+) \| (.+?) \| (.+?) \|$/.exec(line);
+        const match = /^\| <a id="(\w+)"><\/a>`(\w+)` +\| (\d+) +\| (.+?) +\| (.+?) +\|$/.exec(line);
         return match
           ? [{ anchor: match[1], code: match[2], status: Number(match[3]), means: match[4], next: match[5] }]
           : [];

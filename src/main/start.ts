@@ -1,10 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { AvkError, messageOf } from '../domain/errors.ts';
+import { systemClock } from '../adapters/clock/system.ts';
+import { AvkError } from '../domain/errors.ts';
 import type { ServiceName } from '../kernel/service.ts';
 import { type Composition, compose, portOf, publicAddress } from './compose.ts';
 import type { Config } from './config.ts';
 import { type Engines, embeddedEngines, type Hooks } from './engines.ts';
 import { type Home, takeHome } from './home.ts';
+import { createTeardown, type Teardown } from './teardown.ts';
 
 /** A running platform. */
 export interface Platform {
@@ -34,34 +36,31 @@ export interface StartOptions {
  */
 export async function start(config: Config, options: StartOptions = {}): Promise<Platform> {
   const home: Home = takeHome(config.home);
-  const undo: (() => Promise<void> | void)[] = [() => home.release()];
+  const teardown = createTeardown(systemClock, (sentence) => process.stderr.write(`${sentence}\n`));
+  teardown.add('the hold on the home folder', () => home.release());
   try {
     const engines = await embeddedEngines(config, home, options.hooks ?? {});
-    undo.unshift(() => engines.close());
+    teardown.add('the engines', () => engines.close());
     const composition = await compose(config, home, engines, options.hooks ?? {});
-    undo.unshift(() => composition.close());
+    teardown.add('the databases', () => composition.close());
     const { first, madePassword } = await firstAdmin(composition, options.adminPassword);
     for (const service of composition.services) {
-      undo.unshift(() => service.stop());
+      teardown.add(service.name, () => service.stop());
       await service.start();
     }
-    const ports = await listen(composition, config, undo);
+    const ports = await listen(composition, config, teardown);
     const registration = await register(engines, config, ports);
-    undo.unshift(() => registration.close());
-    let stopped: Promise<void> | null = null;
+    teardown.add('the registration', () => registration.close());
     return {
       url: `http://${publicAddress(config)}:${ports.get('application-manager')}`,
       first,
       madePassword,
       composition,
       token: () => composition.adminToken(),
-      stop() {
-        stopped ??= unwind(undo);
-        return stopped;
-      },
+      stop: () => teardown.run(),
     };
   } catch (error) {
-    await unwind(undo);
+    await teardown.run();
     throw error;
   }
 }
@@ -78,11 +77,11 @@ async function firstAdmin(
 async function listen(
   composition: Composition,
   config: Config,
-  undo: (() => Promise<void> | void)[],
+  teardown: Teardown,
 ): Promise<Map<ServiceName, number>> {
   const ports = new Map<ServiceName, number>();
   for (const { name, http } of composition.services) {
-    undo.unshift(() => http.close());
+    teardown.add(`the port of ${name}`, () => http.close());
     const port = portOf(name, config);
     try {
       const address = await http.listen({ host: config.host, port });
@@ -106,15 +105,4 @@ async function register(engines: Engines, config: Config, ports: Map<ServiceName
     await session.register({ name, kind: 'service', address: { ip, port }, direct: [{ ip, port }] });
   }
   return session;
-}
-
-/** Undoes in order; what fails is said and does not keep the rest from being undone. */
-async function unwind(undo: readonly (() => Promise<void> | void)[]): Promise<void> {
-  for (const step of undo) {
-    try {
-      await step();
-    } catch (error) {
-      process.stderr.write(`while stopping: ${messageOf(error)}\n`);
-    }
-  }
 }

@@ -144,6 +144,10 @@ describe('the platform process', () => {
       assert.equal((await fetch(endpoint ?? '')).status, 200, 'what runs goes on');
       assert.equal((await fetch(`${platform.url}/health`)).status, 200);
       rmSync(ballast);
+      await eventually(async () => {
+        const { nodes } = await api.get<{ nodes: { diskPercent: number }[] }>('/api/nodes/');
+        return (nodes[0]?.diskPercent ?? 100) < 90;
+      });
       const after = await eventually(async () => {
         const response = await api.request('POST', '/api/deployedApps/deployApp/', { appName: 'web' });
         return response.status === 202 ? ((await response.json()) as { instanceName: string }) : null;

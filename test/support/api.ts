@@ -40,6 +40,8 @@ export interface Api {
 }
 
 const DEADLINE_MS = 60_000;
+/** Longest wait for one answer: a platform that hangs is to fail the test, not to hold it up. */
+const REQUEST_MS = 30_000;
 
 export async function signIn(url: string, username = 'admin', password = PASSWORD): Promise<Api> {
   const login = await fetch(`${url}/api/auth/login/`, {
@@ -59,6 +61,7 @@ export function apiWith(url: string, token: string): Api {
       method,
       headers: { authorization, ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      signal: AbortSignal.timeout(REQUEST_MS),
     });
   const good = async <T>(response: Response): Promise<T> => {
     const text = await response.text();
@@ -73,7 +76,12 @@ export function apiWith(url: string, token: string): Api {
     async upload(files) {
       const form = new FormData();
       form.set('file', new Blob([new Uint8Array(await zipOf(files))], { type: 'application/zip' }), 'app.zip');
-      return fetch(`${url}/api/baseApp/upload/`, { method: 'POST', headers: { authorization }, body: form });
+      return fetch(`${url}/api/baseApp/upload/`, {
+        method: 'POST',
+        headers: { authorization },
+        body: form,
+        signal: AbortSignal.timeout(REQUEST_MS),
+      });
     },
     async provide(files) {
       await good(await api.upload(files));

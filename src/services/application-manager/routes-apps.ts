@@ -1,13 +1,18 @@
+import type { IncomingMessage } from 'node:http';
 import multipart from '@fastify/multipart';
 import { z } from 'zod';
 import { AvkError } from '../../domain/errors.ts';
 import { isName } from '../../domain/names.ts';
 import { callerOf, type HttpApp } from '../../kernel/http/app.ts';
+import type { Clock } from '../../ports/clock.ts';
 import type { Catalogue } from './catalogue.ts';
 import { versionSchema } from './view.ts';
 
 /** `/api/baseApp/…`: the catalogue. */
-export async function appRoutes(app: HttpApp, catalogue: Catalogue, limits: { packedBytes: number }): Promise<void> {
+export async function appRoutes(
+  app: HttpApp,
+  { catalogue, limits, clock }: { catalogue: Catalogue; limits: { packedBytes: number }; clock: Clock },
+): Promise<void> {
   const tags = ['apps'];
   // One byte more than is allowed reaches the reader, which then says how much that is.
   await app.register(multipart, { limits: { files: 1, fields: 10, fileSize: limits.packedBytes + 1 } });
@@ -58,8 +63,13 @@ export async function appRoutes(app: HttpApp, catalogue: Catalogue, limits: { pa
           errors: [{ path: 'file', message: 'expected a zip', received: part?.fieldname ?? 'nothing' }],
         });
       }
-      const { created, app: version } = await catalogue.upload(part.file, callerOf(request).name);
-      return reply.status(created ? 201 : 200).send(version);
+      try {
+        const { created, app: version } = await catalogue.upload(part.file, callerOf(request).name);
+        return reply.status(created ? 201 : 200).send(version);
+      } catch (error) {
+        discardRest(request.raw, clock);
+        throw error;
+      }
     },
   );
 
@@ -80,4 +90,15 @@ export async function appRoutes(app: HttpApp, catalogue: Catalogue, limits: { pa
       return { available: isName(name) && (await catalogue.available(name)) };
     },
   );
+}
+
+/** How long a client may go on sending what was refused already. */
+const DISCARD_MS = 5000;
+
+/** Reads the rest of a refused upload, so that the client comes to read why, and lets go of one that does not end. */
+function discardRest(request: IncomingMessage, clock: Clock): void {
+  request.unpipe();
+  request.resume();
+  const timer = clock.after(DISCARD_MS, () => request.destroy(), { background: true });
+  request.on('close', () => timer.cancel());
 }

@@ -85,7 +85,7 @@ export async function createApplicationManager(deps: ApplicationManagerDeps): Pr
   const catalogue = createCatalogue(deps);
   const instances = createInstances({ ...deps, messenger, sagas, events });
 
-  await appRoutes(deps.http, catalogue, deps.limits);
+  await appRoutes(deps.http, { ...deps, catalogue });
   instanceRoutes(deps.http, { ...deps, instances });
   platformRoutes(deps.http, { ...deps, events, startedAt: clock.now() });
 
