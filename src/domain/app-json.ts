@@ -84,7 +84,9 @@ function normalise(raw: Record<string, unknown>): Record<string, unknown> {
 /** Dockerfile; package.json; requirements.txt, main.py or app.py; index.html: the first that is there decides. */
 function detect(bundle: BundleView, known: Record<string, unknown>): { runtime?: string; entry?: string } {
   const { files } = bundle;
-  const runtime = typeof known.runtime === 'string' ? known.runtime : detectRuntime(files, known.entry);
+  // A runtime of the wrong type is left for the schema to refuse.
+  if (known.runtime !== undefined && typeof known.runtime !== 'string') return {};
+  const runtime = known.runtime ?? detectRuntime(files, known.entry);
   if (runtime === null) {
     throw bad('app.json: runtime: expected it, or a Dockerfile, package.json, main.py, app.py or index.html', []);
   }

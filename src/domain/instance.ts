@@ -34,10 +34,10 @@ const NEXT: Record<InstanceState, readonly InstanceState[]> = {
   routing: ['placing', 'running', 'degraded', 'stopping', 'failed', 'cancelled'],
   running: ['degraded', 'stopping'],
   degraded: ['running', 'stopping'],
-  // Back to a living state: the stop failed and said so.
+  // Failed: a deployment that was being taken back failed by itself first.
   stopping: ['stopped', 'cancelled', 'failed'],
   stopped: ['requested'],
-  failed: ['requested', 'stopping'],
+  failed: ['requested'],
   cancelled: ['requested'],
 };
 

@@ -89,10 +89,10 @@ export function crashBackoffMs(failures: number): number {
 export function instanceHealth(
   min: number,
   replicas: readonly { state: ReplicaState; reason: string | null }[],
-): { state: 'running' | 'degraded'; reason: string } {
+): { state: 'running' | 'degraded'; reason: string; healthy: number } {
   const healthy = replicas.filter((replica) => replica.state === 'healthy').length;
-  if (healthy >= min) return { state: 'running', reason: '' };
+  if (healthy >= min) return { state: 'running', reason: '', healthy };
   const ill = replicas.find((replica) => replica.reason && replica.state !== 'draining');
   const why = ill?.reason ? `: ${ill.reason}` : '';
-  return { state: 'degraded', reason: `${healthy} of ${min} replicas are healthy${why}` };
+  return { state: 'degraded', reason: `${healthy} of ${min} replicas are healthy${why}`, healthy };
 }

@@ -85,6 +85,8 @@ export interface SagaOptions<Tables> {
   messenger: Messenger<Tables>;
   clock: Clock;
   log: Log;
+  /** How long aborted work may take to end before its step is taken back anyway. Default 5 s. */
+  settleMs?: number;
   /** Told `<kind>.<step>.<event>.before|after` around each journal transaction. The kill tests end the process there. */
   onJournal?: (point: string) => void;
 }
@@ -92,6 +94,7 @@ export interface SagaOptions<Tables> {
 const UNDO_DEADLINE_MS = 60_000;
 const FIRST_RETRY_MS = 200;
 const LONGEST_RETRY_MS = 2000;
+const SETTLE_MS = 5000;
 
 type AnyStep<Tables> = Step<unknown, Tables>;
 type AnyDefinition<Tables> = SagaDefinition<unknown, Tables>;
@@ -233,27 +236,45 @@ export function createSagas<Tables extends SagaTables>(options: SagaOptions<Tabl
     cancelled: AbortSignal,
   ): Promise<object> {
     let last: AvkError | null = null;
+    async function attempts(signal: AbortSignal): Promise<object> {
+      for (let wait = FIRST_RETRY_MS; ; wait = Math.min(wait * 2, LONGEST_RETRY_MS)) {
+        try {
+          return ((await step.run?.(context, { signal, saga: refOf(row) })) ?? {}) as object;
+        } catch (error) {
+          if (signal.aborted || !(error instanceof AvkError) || !error.retryable) throw error;
+          last = error;
+          log.info({ saga: row.id, step: step.name, reason: error.message }, 'the step is tried again');
+          await clock.sleep(wait, signal);
+        }
+      }
+    }
+    let work: Promise<object> = Promise.resolve({});
     const run = withDeadline(
       clock,
       step.deadlineMs(context),
       `${step.name} of ${row.subject}`,
-      async (signal) => {
-        for (let wait = FIRST_RETRY_MS; ; wait = Math.min(wait * 2, LONGEST_RETRY_MS)) {
-          try {
-            return ((await step.run?.(context, { signal, saga: refOf(row) })) ?? {}) as object;
-          } catch (error) {
-            if (signal.aborted || !(error instanceof AvkError) || !error.retryable) throw error;
-            last = error;
-            log.info({ saga: row.id, step: step.name, reason: error.message }, 'the step is tried again');
-            await clock.sleep(wait, signal);
-          }
-        }
+      (signal) => {
+        work = attempts(signal);
+        return work;
       },
       cancelled,
     );
-    return run.catch((error) => {
+    return run.catch(async (error) => {
+      await settled(work, cancelled);
       throw last && error instanceof AvkError && error.code === 'AVK_DEADLINE' ? triedInVain(error, last) : error;
     });
+  }
+
+  /** Gives aborted work a moment to end before it is taken back: what it is just making would slip past. */
+  async function settled(work: Promise<object>, cancelled: AbortSignal): Promise<void> {
+    if (cancelled.reason instanceof Stopping) return;
+    const enough = new AbortController();
+    const ended = work.then(
+      () => undefined,
+      () => undefined,
+    );
+    await Promise.race([ended, clock.sleep(options.settleMs ?? SETTLE_MS, enough.signal).catch(() => undefined)]);
+    enough.abort();
   }
 
   async function waitForAnswer(row: SagaRow, step: AnyStep<Tables>, entry: LiveSaga): Promise<void> {

@@ -74,11 +74,7 @@ async function firstAdmin(
   return { first, madePassword: first && given === undefined ? password : null };
 }
 
-async function listen(
-  composition: Composition,
-  config: Config,
-  teardown: Teardown,
-): Promise<Map<ServiceName, number>> {
+async function listen(composition: Composition, config: Config, teardown: Teardown): Promise<Map<ServiceName, number>> {
   const ports = new Map<ServiceName, number>();
   for (const { name, http } of composition.services) {
     teardown.add(`the port of ${name}`, () => http.close());

@@ -1,16 +1,14 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { describe, test } from 'node:test';
+import { randomBytes } from 'node:crypto';
+import { rmSync } from 'node:fs';
+import { describe, type TestContext, test } from 'node:test';
 import { signIn } from '../support/api.ts';
 import { webApp } from '../support/apps.ts';
 import { eventually } from '../support/eventually.ts';
 import { type Home, newHome, spawnPlatform, startPlatform } from '../support/platform.ts';
 import { appProcesses } from '../support/processes.ts';
-
-const notRoot = process.getuid?.() === 0 ? false : 'mounting a small disk needs root';
+import { type SmallDisk, smallDisk } from '../support/small-disk.ts';
 
 describe('the platform process', () => {
   test('a second platform on the same home is refused and the first goes on', async () => {
@@ -106,35 +104,34 @@ describe('the platform process', () => {
     home.remove();
   });
 
-  test('a home that cannot be written is refused with what to do', { skip: notRoot }, async () => {
-    const disk = smallDisk(8);
+  test('a home that cannot be written is refused with what to do', async (context) => {
+    const small = await smallHome(context, 8);
+    if (!small) return;
+    const { home, disk } = small;
     try {
-      execFileSync('mount', ['-o', 'remount,ro', disk.home.directory]);
-      const platform = spawnPlatform({ home: disk.home });
+      execFileSync('mount', ['-o', 'remount,ro', disk.directory]);
+      const platform = spawnPlatform({ home });
       assert.equal(await platform.exited, 1);
       assert.match(platform.output(), /cannot be (written|used).*AVK_HOME_UNUSABLE/s);
       assert.doesNotMatch(platform.output(), /\n {4}at /, 'a stack trace helps nobody');
     } finally {
-      disk.remove();
+      home.slot.release();
+      await disk.cleanup();
     }
   });
 
-  test('a full disk refuses what it cannot keep, and the platform goes on when there is room again', {
-    skip: notRoot,
-  }, async () => {
-    const disk = smallDisk(64);
-    const platform = await startPlatform({ home: disk.home });
+  test('a full disk refuses what it cannot keep, and the platform goes on when there is room again', async (context) => {
+    const small = await smallHome(context, 64);
+    if (!small) return;
+    const { home, disk } = small;
+    const platform = await startPlatform({ home });
     try {
       const api = await signIn(platform.url);
       await api.provide(webApp('web'));
       const name = await api.deploy('web');
       const { endpoint } = await api.reaches(name, 'running');
-      const ballast = join(disk.home.directory, 'ballast');
-      fill(ballast);
-      const big = await api.upload({
-        ...webApp('large'),
-        'data.bin': 'x'.repeat(2_000_000).replace(/x/g, () => randomChar()),
-      });
+      await disk.fill();
+      const big = await api.upload({ ...webApp('large'), 'data.txt': randomBytes(2_000_000).toString('base64') });
       assert.equal(big.status, 507, await big.text());
       const refused = await eventually(async () => {
         const response = await api.request('POST', '/api/deployedApps/deployApp/', { appName: 'web' });
@@ -143,7 +140,7 @@ describe('the platform process', () => {
       assert.match(await refused.text(), /AVK_DISK_FULL/);
       assert.equal((await fetch(endpoint ?? '')).status, 200, 'what runs goes on');
       assert.equal((await fetch(`${platform.url}/health`)).status, 200);
-      rmSync(ballast);
+      await disk.free();
       await eventually(async () => {
         const { nodes } = await api.get<{ nodes: { diskPercent: number }[] }>('/api/nodes/');
         return (nodes[0]?.diskPercent ?? 100) < 90;
@@ -155,40 +152,18 @@ describe('the platform process', () => {
       await api.reaches(after.instanceName, 'running');
     } finally {
       assert.equal(await platform.stop(), 0, platform.output());
-      disk.remove();
+      home.slot.release();
+      await disk.cleanup();
     }
   });
 });
 
-function randomChar(): string {
-  return String.fromCharCode(32 + Math.floor(Math.random() * 90));
-}
-
-/** A home on a file system of its own, so many MiB large. */
-function smallDisk(mib: number): { home: Home; remove(): void } {
-  const home = newHome();
-  const mountpoint = mkdtempSync(join(tmpdir(), 'avishkar-disk-'));
-  mkdirSync(mountpoint, { recursive: true });
-  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${mib}m`, 'tmpfs', mountpoint]);
-  return {
-    home: { ...home, directory: mountpoint },
-    remove() {
-      execFileSync('umount', ['-l', mountpoint]);
-      rmSync(mountpoint, { recursive: true });
-      home.remove();
-    },
-  };
-}
-
-/** Writes until nothing fits any more. */
-function fill(file: string): void {
-  const { bavail, bsize } = statfsSync(join(file, '..'));
-  writeFileSync(file, Buffer.alloc(Math.max(0, bavail * bsize - 65_536), 1));
-  for (let size = 65_536; size >= 512; size /= 2) {
-    try {
-      writeFileSync(file, Buffer.alloc(size, 1), { flag: 'a' });
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
-    }
+/** A home on a file system of its own, so many MiB large; skips the test where there can be none. */
+async function smallHome(context: TestContext, mib: number): Promise<{ home: Home; disk: SmallDisk } | null> {
+  const disk = await smallDisk(mib);
+  if (typeof disk === 'string') {
+    context.skip(disk);
+    return null;
   }
+  return { home: { ...newHome(), directory: disk.directory }, disk };
 }

@@ -147,6 +147,7 @@ export async function kernelLab(seed: number): Promise<KernelLab> {
         log,
       });
       const sagas = createSagas<LabTables>({
+        settleMs: 50,
         database,
         messenger,
         clock,

@@ -21,7 +21,10 @@ const RECENT = 100;
 /** A file that grew beyond this is set aside as `.1` and begun anew. */
 const LARGEST_BYTES = 10 * 1024 * 1024;
 /** Names whose values never reach a log. */
-const SECRETS = ['password', 'token', 'authorization', 'secret', 'env', 'sealed'].flatMap((name) => [name, `*.${name}`]);
+const SECRETS = ['password', 'token', 'authorization', 'secret', 'env', 'sealed'].flatMap((name) => [
+  name,
+  `*.${name}`,
+]);
 
 /** One JSON line per entry, to the service's own file. */
 export function createServiceLog(options: ServiceLogOptions): ServiceLog {

@@ -233,7 +233,7 @@ export function createInstances(deps: InstancesDeps): Instances {
       .where('key', '=', key)
       .executeTakeFirst();
     if (!row) return null;
-    if (row.request !== fingerprint(request)) {
+    if (deps.secrets.open(row.request) !== JSON.stringify(request)) {
       throw new AvkError('AVK_UNACCEPTABLE', 'this Idempotency-Key was used for another request');
     }
     return JSON.parse(row.response) as Accepted;
@@ -248,19 +248,14 @@ export function createInstances(deps: InstancesDeps): Instances {
   ): Promise<void> {
     await unit.tx
       .insertInto('idempotency')
-      .values({ owner, key, request: fingerprint(request), response: JSON.stringify(accepted), at: clock.now() })
+      .values({
+        owner,
+        key,
+        request: deps.secrets.seal(JSON.stringify(request)),
+        response: JSON.stringify(accepted),
+        at: clock.now(),
+      })
       .execute();
-  }
-
-  /** Tells requests apart without keeping their secrets. */
-  function fingerprint(request: DeployRequest): string {
-    return JSON.stringify([
-      request.appName,
-      request.version,
-      request.instanceName,
-      request.scale,
-      Object.keys(request.config ?? {}).sort(),
-    ]);
   }
 }
 

@@ -31,7 +31,9 @@ export function handleReports(deps: ReportsDeps): Reports {
     const state = INSTANCE_STATES.find((known) => known === message.fields.state);
     if (!row || !state || !canBecome(row.state, state)) return;
     const node = textOf(message.data.node);
-    await become(unit, row, state, textOf(message.data.reason) ?? `${state}${node ? ` on ${node}` : ''}`, {
+    const reason = textOf(message.data.reason);
+    if (reason) await note(unit, events, row, { at: clock.now(), kind: 'placed', text: reason });
+    await become(unit, row, state, node ? `${state} on ${node}` : 'looking for the healthiest machine', {
       ...(node ? { node } : {}),
     });
   });
@@ -78,7 +80,9 @@ export function handleReports(deps: ReportsDeps): Reports {
     if (!row || row.generation !== message.data.generation) return;
     if (!['routing', 'running', 'degraded'].includes(row.state)) return;
     const reason = message.fields.reason || null;
-    await become(unit, row, state, reason ?? 'all replicas are healthy', { reason });
+    const healthy = Number(message.data.healthy);
+    const text = reason ?? (healthy === 1 ? '1 replica is healthy' : `${healthy} replicas are healthy`);
+    await become(unit, row, state, text, { reason });
   });
 
   /** The instance, if the message answers its present request. */

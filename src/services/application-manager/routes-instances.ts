@@ -10,7 +10,6 @@ import type { Database } from '../../ports/database.ts';
 import type { Log } from '../../ports/log.ts';
 import { maySee, ownInstance } from './access.ts';
 import type { Accepted, Instances } from './instances.ts';
-import { logRoutes } from './routes-logs.ts';
 import type { ApplicationManagerTables, InstanceRow } from './store.ts';
 import { instanceSchema, withReplicas } from './view.ts';
 
@@ -169,6 +168,4 @@ export function instanceRoutes(app: HttpApp, deps: InstanceRouteDeps): void {
       return reply.status(202).send((await instances.scale(row, wanted)) as z.infer<typeof accepted>);
     },
   );
-
-  logRoutes(app, deps);
 }

@@ -11,7 +11,7 @@ import type { InstanceRouteDeps } from './routes-instances.ts';
 const line = z.object({ ts: z.string(), replica: z.string(), stream: z.string(), line: z.string() });
 
 /** What an instance printed, and what happened to it. */
-export function logRoutes(app: HttpApp, deps: InstanceRouteDeps): void {
+export function logRoutes(app: HttpApp, deps: Omit<InstanceRouteDeps, 'instances'>): void {
   const tags = ['instances'];
   const params = z.object({ name: nameSchema });
 

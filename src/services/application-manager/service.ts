@@ -20,6 +20,7 @@ import { launchSaga, removeBundle } from './launch-saga.ts';
 import { handleReports, type Reports } from './reports.ts';
 import { appRoutes } from './routes-apps.ts';
 import { instanceRoutes } from './routes-instances.ts';
+import { logRoutes } from './routes-logs.ts';
 import { platformRoutes } from './routes-platform.ts';
 import { scaleSaga } from './scale-saga.ts';
 import type { ApplicationManagerTables } from './store.ts';
@@ -87,6 +88,7 @@ export async function createApplicationManager(deps: ApplicationManagerDeps): Pr
 
   await appRoutes(deps.http, { ...deps, catalogue });
   instanceRoutes(deps.http, { ...deps, instances });
+  logRoutes(deps.http, deps);
   platformRoutes(deps.http, { ...deps, events, startedAt: clock.now() });
 
   return {

@@ -48,7 +48,7 @@ export interface ApplicationManagerTables extends MessengerTables, SagaTables {
   };
   /** The timeline of every instance. */
   events: { id: number | null; instance: string; owner: string; at: number; kind: string; text: string };
-  /** Answers given under an Idempotency-Key. */
+  /** Answers given under an Idempotency-Key; the request is sealed, as it may hold secrets. */
   idempotency: { owner: string; key: string; request: string; response: string; at: number };
 }
 

@@ -1,38 +1,67 @@
+import type { Clock } from '../../ports/clock.ts';
 import type { LogLine } from '../../ports/container-runtime.ts';
 
+type Source = AsyncIterable<LogLine>;
+
+const asText = (line: LogLine): string => `${JSON.stringify(line)}\n`;
+
+/** The last `tail` lines of all the replicas together, in order of time. */
+export async function* lastLogLines(sources: readonly Source[], tail: number): AsyncGenerator<string> {
+  const lines: LogLine[] = [];
+  for (const source of sources) for await (const line of source) lines.push(line);
+  lines.sort((a, b) => (a.ts < b.ts ? -1 : a.ts > b.ts ? 1 : 0));
+  for (const line of lines.slice(Math.max(0, lines.length - tail))) yield asText(line);
+}
+
+/** How often it is looked whether there are replicas that are not followed yet. */
+const LOOK_EVERY_MS = 1000;
+
 /**
- * Lines of several replicas as one stream of JSON lines. What is there already comes in order of time and is cut to
- * `tail` lines; what is followed comes as it is seen.
+ * Lines as they are seen, of the replicas there are and of those that are added meanwhile, until the signal aborts.
+ *
+ * @param list ids of the replicas there are now
+ * @param open the lines of one of them, from now on
  */
-export async function* mergeLogs(
-  sources: readonly AsyncIterable<LogLine>[],
-  options: { tail: number; follow: boolean },
+export async function* followLogLines(
+  list: () => Promise<string[]>,
+  open: (id: string) => Source,
+  clock: Clock,
+  signal: AbortSignal,
 ): AsyncGenerator<string> {
-  if (!options.follow) {
-    const lines: LogLine[] = [];
-    for (const source of sources) for await (const line of source) lines.push(line);
-    lines.sort((a, b) => (a.ts < b.ts ? -1 : a.ts > b.ts ? 1 : 0));
-    for (const line of lines.slice(Math.max(0, lines.length - options.tail))) yield `${JSON.stringify(line)}\n`;
-    return;
+  const followed = new Map<string, AsyncIterator<LogLine>>();
+  const pending = new Map<string, Promise<{ id: string; result: IteratorResult<LogLine> }>>();
+
+  function advance(id: string, iterator: AsyncIterator<LogLine>): void {
+    pending.set(
+      id,
+      iterator.next().then((result) => ({ id, result })),
+    );
   }
-  const iterators = sources.map((source) => source[Symbol.asyncIterator]());
-  const pending = new Map(iterators.map((iterator) => [iterator, next(iterator)]));
+
+  let look: Promise<null> = Promise.resolve(null);
   try {
-    while (pending.size > 0) {
-      const { iterator, result } = await Promise.race(pending.values());
-      if (result.done) pending.delete(iterator);
-      else {
-        pending.set(iterator, next(iterator));
-        yield `${JSON.stringify(result.value)}\n`;
+    while (!signal.aborted) {
+      const next = await Promise.race([look, ...pending.values()]);
+      if (next === null) {
+        for (const id of await list()) {
+          if (followed.has(id)) continue;
+          const iterator = open(id)[Symbol.asyncIterator]();
+          followed.set(id, iterator);
+          advance(id, iterator);
+        }
+        look = clock.sleep(LOOK_EVERY_MS, signal).then(
+          () => null,
+          () => null,
+        );
+      } else if (next.result.done) {
+        pending.delete(next.id);
+      } else {
+        const iterator = followed.get(next.id);
+        if (iterator) advance(next.id, iterator);
+        yield asText(next.result.value);
       }
     }
   } finally {
-    for (const iterator of pending.keys()) void iterator.return?.();
+    for (const id of pending.keys()) void followed.get(id)?.return?.();
   }
-}
-
-async function next(
-  iterator: AsyncIterator<LogLine>,
-): Promise<{ iterator: AsyncIterator<LogLine>; result: IteratorResult<LogLine> }> {
-  return { iterator, result: await iterator.next() };
 }

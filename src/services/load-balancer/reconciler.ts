@@ -19,6 +19,7 @@ import {
   type ReplicaRow,
   readApp,
   readReplicas,
+  reportOf,
   specOf,
 } from './store.ts';
 
@@ -214,18 +215,16 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
   /** Tells the application manager when an instance's health changed. */
   async function report(unit: Unit<LoadBalancerTables>, app: AppRow): Promise<void> {
     const replicas = await readReplicas(unit.tx, app.name);
-    const { state, reason } = instanceHealth(app.scale_min, replicas);
+    const { state, reason, healthy } = instanceHealth(app.scale_min, replicas);
     // Replicas that have only just begun to start are not bad news yet.
     const starting = replicas.some((row) => row.state === 'starting' && clock.now() - row.since < STARTING_GRACE_MS);
-    if (state === 'degraded' && starting) return;
-    if (app.reported === `${state} ${reason}`) return;
-    await unit.tx
-      .updateTable('apps')
-      .set({ reported: `${state} ${reason}` })
-      .where('name', '=', app.name)
-      .execute();
+    if (starting) return;
+    const report = reportOf({ state, reason, healthy });
+    if (app.reported === report) return;
+    await unit.tx.updateTable('apps').set({ reported: report }).where('name', '=', app.name).execute();
     unit.send('first_topic', 'state app', { name: app.name, state, reason }, deps.random.uuid(), {
       generation: app.generation,
+      healthy,
     });
   }
 

@@ -4,7 +4,7 @@ import { AvkError } from '../../domain/errors.ts';
 import { instanceSpecSchema } from '../../domain/instance.ts';
 import { nameSchema } from '../../domain/names.ts';
 import { candidatePorts, type PortRange } from '../../domain/ports.ts';
-import { type AppRow, type Db, type LoadBalancerTables, readApp } from './store.ts';
+import { type AppRow, type Db, type LoadBalancerTables, readApp, reportOf } from './store.ts';
 
 /** The starting document's parameters, and what our own deployment manager adds to them. */
 export const registrationSchema = z.object({
@@ -66,7 +66,7 @@ export async function register(
     state: 'live',
     keep_image: 0,
     // Of more than one replica the others are still to come: that is reported when they are there.
-    reported: scale.min > 1 ? '' : 'running ',
+    reported: scale.min > 1 ? '' : reportOf({ state: 'running', healthy: 1, reason: '' }),
     created_at: options.now,
   };
   await tx.insertInto('apps').values(app).execute();

@@ -12,7 +12,7 @@ import type { Database } from '../../ports/database.ts';
 import type { Log } from '../../ports/log.ts';
 import type { Random } from '../../ports/random.ts';
 import type { FleetFollower } from './fleet-follower.ts';
-import { mergeLogs } from './logs.ts';
+import { followLogLines, lastLogLines } from './logs.ts';
 import type { Reconciler } from './reconciler.ts';
 import { deregister, movePublicPort, type Registration, register, registrationSchema } from './registrar.ts';
 import type { RoutesKeeper } from './routes-keeper.ts';
@@ -226,15 +226,28 @@ function instanceRoutes(app: HttpApp, deps: RouteDeps): void {
     async (request, reply) => {
       const { name } = request.params;
       const { tail, follow, replica: only } = request.query;
-      const all = await readReplicas(deps.database.read, name);
-      const chosen = all.filter((row) => !only || [row.id, replicaName(name, row.number)].includes(only));
-      if (only && chosen.length === 0) throw new AvkError('AVK_NOT_FOUND', `${name} has no replica ${only}`);
+      const matching = async (): Promise<ReplicaRow[]> =>
+        (await readReplicas(deps.database.read, name)).filter(
+          (row) => !only || [row.id, replicaName(name, row.number)].includes(only),
+        );
+      const rows = await matching();
+      if (only && rows.length === 0) throw new AvkError('AVK_NOT_FOUND', `${name} has no replica ${only}`);
       const gone = new AbortController();
       request.raw.on('close', () => gone.abort());
-      const sources = chosen.map((row) =>
-        deps.replica(row.node).runtime.logs(row.id, { tail, follow, signal: gone.signal }),
-      );
-      return ndjson(reply, Readable.from(mergeLogs(sources, { tail, follow })));
+      const open = (row: ReplicaRow, lines: number) =>
+        deps.replica(row.node).runtime.logs(row.id, { tail: lines, follow, signal: gone.signal });
+      if (!follow) {
+        const sources = rows.map((row) => open(row, tail));
+        return ndjson(reply, Readable.from(lastLogLines(sources, tail)));
+      }
+      // The past is for the replicas of now; those that come later have none.
+      const known = new Map(rows.map((row) => [row.id, row]));
+      const list = async (): Promise<string[]> => {
+        for (const row of await matching()) known.set(row.id, row);
+        return [...known.keys()];
+      };
+      const follower = (id: string) => open(known.get(id) as ReplicaRow, tail);
+      return ndjson(reply, Readable.from(followLogLines(list, follower, deps.clock, gone.signal)));
     },
   );
 }

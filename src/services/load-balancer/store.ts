@@ -128,6 +128,11 @@ export async function readReplicas(db: Db, app: string): Promise<ReplicaRow[]> {
   return db.selectFrom('replicas').selectAll().where('app', '=', app).orderBy('number').execute();
 }
 
+/** What the application manager is told of an app's health, as one text to compare. */
+export function reportOf(health: { state: string; reason: string; healthy: number }): string {
+  return `${health.state} ${health.healthy} ${health.reason}`;
+}
+
 export function specOf(app: AppRow): InstanceSpec | null {
   return app.spec === null ? null : (JSON.parse(app.spec) as InstanceSpec);
 }

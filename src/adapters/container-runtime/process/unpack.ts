@@ -68,7 +68,8 @@ function readMember(entry: Entry): Member | null {
   const name = entry.fileName;
   const folder = name.endsWith('/');
   const parts = name.split('/').filter((part) => part !== '' && part !== '.');
-  if (parts[0] === '__MACOSX') return null;
+  // Left by macOS; the upload passed over them, too, when it looked for the zip's only folder.
+  if (parts[0] === '__MACOSX' || parts.at(-1) === '.DS_Store') return null;
   const mode = entry.externalFileAttributes >>> 16;
   const kind = mode & KIND;
   if (kind !== 0 && kind !== REGULAR && kind !== FOLDER) throw badZip(`${quote(name)} is a link or a special file`);
