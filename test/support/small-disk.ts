@@ -28,7 +28,10 @@ export async function smallDisk(megabytes: number): Promise<SmallDisk | string> 
     directory,
     async fill() {
       const { bavail, bsize } = await statfs(directory);
-      await writeFile(filler, Buffer.alloc(bavail * bsize));
+      await writeFile(filler, Buffer.alloc(bavail * bsize)).catch((error) => {
+        // Somebody else wrote meanwhile: full is full.
+        if (error.code !== 'ENOSPC') throw error;
+      });
     },
     free: () => rm(filler, { force: true }),
     async cleanup() {
