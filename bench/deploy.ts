@@ -101,7 +101,9 @@ async function unwatched(api: Api, home: string): Promise<Figure[]> {
     const name = `unwatched-${n}`;
     await api.deploy('tiny', { instanceName: name });
     await sleep(400);
-    await until(`${name} to run`, SELDOM_MS, async () => ((await api.instance(name)).state === 'running' ? true : null));
+    await until(`${name} to run`, SELDOM_MS, async () =>
+      (await api.instance(name)).state === 'running' ? true : null,
+    );
     await stop(api, name);
     names.push(name);
     process.stderr.write(`messaging share ${n + 1} of ${UNWATCHED}\n`);
@@ -110,11 +112,7 @@ async function unwatched(api: Api, home: string): Promise<Figure[]> {
 }
 
 /** Milliseconds from the request to the known end point and to its first 200. */
-async function throughPlatform(
-  url: string,
-  api: Api,
-  name: string,
-): Promise<{ endpoint: number; firstOk: number }> {
+async function throughPlatform(url: string, api: Api, name: string): Promise<{ endpoint: number; firstOk: number }> {
   const authorization = `Bearer ${api.token}`;
   const body = JSON.stringify({ appName: 'tiny', instanceName: name });
   const begin = performance.now();

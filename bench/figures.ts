@@ -7,8 +7,9 @@ export interface Summary {
   /** Null where too few samples were taken to speak of a tail: below 20 and below 100. */
   p95: number | null;
   p99: number | null;
-  min: number;
-  max: number;
+  /** Null where only the median is known. */
+  min: number | null;
+  max: number | null;
 }
 
 export type Unit = 'ms' | 's' | 'MB' | '1/s';
@@ -68,9 +69,7 @@ export function figure(parts: FigureParts): Figure {
     unit: parts.unit,
     ours,
     reference: { what: parts.reference?.what ?? '', measured },
-    target: parts.target
-      ? { text: parts.target.text, met: parts.target.met(ours, measured) }
-      : { text: '', met: null },
+    target: parts.target ? { text: parts.target.text, met: parts.target.met(ours, measured) } : { text: '', met: null },
     ratio: measured ? round(ours.median / measured.median) : null,
     notes: parts.notes ?? [],
   };
@@ -96,7 +95,7 @@ export function table(figures: readonly Figure[]): string {
       each.unit,
       text(ours.median),
       text(ours.p95),
-      `${text(ours.min)} … ${text(ours.max)}`,
+      ours.min === null ? '-' : `${text(ours.min)} … ${text(ours.max)}`,
       String(ours.samples),
       reference.measured ? text(reference.measured.median) : reference.what || '-',
       reference.measured ? text(reference.measured.p95) : '',

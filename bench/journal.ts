@@ -57,7 +57,9 @@ export function messagingShare(home: string, instances: readonly string[]): Figu
 
 function read(manager: DatabaseSync, deployer: DatabaseSync, instance: string): Marks {
   const event = (where: string): number => {
-    const row = manager.prepare(`SELECT at FROM events WHERE instance = ? AND ${where} ORDER BY id LIMIT 1`).get(instance);
+    const row = manager
+      .prepare(`SELECT at FROM events WHERE instance = ? AND ${where} ORDER BY id LIMIT 1`)
+      .get(instance);
     if (!row) throw new Error(`the timeline of ${instance} has no event with ${where}`);
     return Number(row.at);
   };

@@ -46,10 +46,7 @@ export async function startPlatform(
 }
 
 /** Watches for a line in what the process prints; the promise fails with all it printed when it ends before. */
-export function watch(
-  child: ChildProcess,
-  wanted: RegExp,
-): { line: Promise<RegExpExecArray>; output: () => string } {
+export function watch(child: ChildProcess, wanted: RegExp): { line: Promise<RegExpExecArray>; output: () => string } {
   let text = '';
   const line = new Promise<RegExpExecArray>((resolve, reject) => {
     for (const stream of [child.stdout, child.stderr]) {
