@@ -3,7 +3,8 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Figure, figure } from './figures.ts';
-import { cleanEnvironment, pathWithoutThisNode, ROOT, until, watch, within } from './platform.ts';
+import { newcomerEnvironment } from './newcomer.ts';
+import { ROOT, until, watch, within } from './platform.ts';
 import { withScratch } from './scratch.ts';
 
 const RUNS = 2;
@@ -35,7 +36,7 @@ export async function benchClone(options: { quick: boolean }): Promise<Figure[]>
 function cloneAndStart(): Promise<{ took: number; fetched: boolean; node: string }> {
   return withScratch(async (scratch) => {
     const checkout = join(scratch.folder, 'checkout');
-    const env = environment();
+    const env = newcomerEnvironment();
     const begin = performance.now();
     // Not by path: that would link the files instead of copying them.
     const clone = scratch.spawn('git', ['clone', '--quiet', `file://${ROOT}`, checkout], { env, stdio: 'inherit' });
@@ -52,16 +53,4 @@ function cloneAndStart(): Promise<{ took: number; fetched: boolean; node: string
     const node = execFileSync('node', ['--version'], { env, encoding: 'utf8' }).trim();
     return { took, fetched: existsSync(join(checkout, '.node')), node };
   });
-}
-
-/** As on a machine that has not heard of us: its own Node where there is one, whatever its age. */
-function environment(): NodeJS.ProcessEnv {
-  const stripped = { ...cleanEnvironment(), PATH: pathWithoutThisNode() };
-  try {
-    execFileSync('node', ['--version'], { env: stripped });
-    return stripped;
-  } catch {
-    // There is no other Node than the one that runs this.
-    return cleanEnvironment();
-  }
 }

@@ -1,5 +1,3 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { type AddressInfo, createServer } from 'node:net';
@@ -139,16 +137,12 @@ async function direct(scratch: Scratch): Promise<number> {
   const port = await unusedPort();
   const env = { PATH: process.env.PATH, HOME: folder, PORT: String(port), NODE_ENV: 'production' };
   const begin = performance.now();
-  const child = spawn(process.execPath, ['main.js'], { cwd: folder, env, stdio: 'ignore' });
-  try {
-    await firstOk(`http://127.0.0.1:${port}`);
-    return performance.now() - begin;
-  } finally {
-    const gone = once(child, 'exit');
-    child.kill('SIGKILL');
-    await gone;
-    await sleep(SETTLE_MS);
-  }
+  const child = scratch.spawn(process.execPath, ['main.js'], { cwd: folder, env, stdio: 'ignore' });
+  await firstOk(`http://127.0.0.1:${port}`);
+  const took = performance.now() - begin;
+  await scratch.end(child, 'SIGKILL');
+  await sleep(SETTLE_MS);
+  return took;
 }
 
 async function stop(api: Api, name: string): Promise<void> {

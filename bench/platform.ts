@@ -1,8 +1,9 @@
 import type { ChildProcess } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { processesBelow } from '../test/support/processes.ts';
+import { cleanEnvironment } from './newcomer.ts';
 import type { Scratch } from './scratch.ts';
 
 export const ROOT = join(import.meta.dirname, '..');
@@ -94,24 +95,6 @@ export function platformPid(home: string): number {
 
 export function homeOf(flags: readonly string[]): string {
   return flags[flags.indexOf('--home') + 1] ?? '';
-}
-
-/** As in a shell of the user's: without what npm and `bin/run.mjs` added on our way here. */
-export function cleanEnvironment(): NodeJS.ProcessEnv {
-  return Object.fromEntries(
-    Object.entries(process.env).filter(
-      ([key]) => !/^npm_|^NODE_(COMPILE_CACHE|OPTIONS|TEST_CONTEXT)$|^INIT_CWD$/i.test(key),
-    ),
-  );
-}
-
-/** PATH without the folder of the Node that runs this, and without what `npm run` put in front of it. */
-export function pathWithoutThisNode(): string {
-  const own = dirname(process.execPath);
-  return (process.env.PATH ?? '')
-    .split(':')
-    .filter((folder) => folder !== own && !/\/node_modules\/(\.bin|npm\/|@npmcli\/)/.test(`${folder}/`))
-    .join(':');
 }
 
 function commandLine(pid: number): string[] {

@@ -36,7 +36,13 @@ export async function withScratch<T>(fn: (scratch: Scratch) => Promise<T>): Prom
     children.delete(child);
   }
 
-  async function endAll(): Promise<void> {
+  let ending: Promise<void> | null = null;
+  function endAll(): Promise<void> {
+    ending ??= takeAway();
+    return ending;
+  }
+
+  async function takeAway(): Promise<void> {
     open.delete(endAll);
     await Promise.all([...children].map((child) => end(child)));
     // Apps, and what outlived the process that started it: all of it has the folder in its environment or arguments.

@@ -78,7 +78,9 @@ function normalise(raw: Record<string, unknown>): Record<string, unknown> {
       ...pick(raw, ['description', 'runtime', 'port']),
     };
   }
-  return raw;
+  // For editors only.
+  const { $schema: _schema, ...rest } = raw;
+  return rest;
 }
 
 /** Dockerfile; package.json; requirements.txt, main.py or app.py; index.html: the first that is there decides. */
