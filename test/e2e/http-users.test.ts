@@ -218,7 +218,7 @@ describe('users and roles', () => {
     const types = { appName: 7, instanceName: ['x'], scale: { min: 'two' } };
     const wrong = await refused(await admin.request('POST', deploy, types), 422, 'AVK_UNACCEPTABLE');
     const received = Object.fromEntries(wrong.errors.map((error) => [error.path, error.received]));
-    assert.deepEqual(received, { appName: '7', instanceName: '["x"]', 'scale.min': 'two' });
+    assert.deepEqual(received, { appName: '7', instanceName: 'a list of 1', 'scale.min': 'two' });
     const unknown = await refused(await admin.request('POST', deploy, { appName: 'web', colour: 'red' }), 422);
     assert.match(JSON.stringify(unknown.errors), /colour/);
     const nested = await refused(await admin.request('POST', deploy, { appName: 'web', scale: { mim: 2 } }), 422);

@@ -1,19 +1,30 @@
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { after, before, describe, test } from 'node:test';
+import { systemClock } from '../../src/adapters/clock/system.ts';
+import { createSqliteBus } from '../../src/adapters/message-bus/sqlite.ts';
 import { type Api, type Instance, signIn } from '../support/api.ts';
 import { appOf, webApp } from '../support/apps.ts';
 import { eventually } from '../support/eventually.ts';
-import { type Home, newHome, ROOT, startPlatform, type TestPlatform } from '../support/platform.ts';
+import {
+  type Home,
+  newHome,
+  ROOT,
+  readyUrl,
+  spawnPlatform,
+  startPlatform,
+  type TestPlatform,
+} from '../support/platform.ts';
 import { appProcesses } from '../support/processes.ts';
 
 const KILLABLE = join(ROOT, 'test/support/killable.ts');
 const SETTLED = ['running', 'stopped', 'failed', 'cancelled'];
 
 /** What is asked of the platform that dies, so that the named step is on the way. */
-type Scenario = 'deploy' | 'stop' | 'scale' | 'fail' | 'cancel';
+type Scenario = 'deploy' | 'stop' | 'scale' | 'fail' | 'cancel' | 'answer a bare message';
 
 const both = (step: string): string[] => [`${step}.before`, `${step}.after`];
 
@@ -42,6 +53,11 @@ const POINTS: Record<Scenario, string[]> = {
     ...both('deploy.place.undone'),
     ...both('deploy.end.ended'),
   ],
+  'answer a bare message': [
+    ...both('request.ask.entered'),
+    ...both('request.ask.finished'),
+    ...both('request.end.ended'),
+  ],
   cancel: [...both('deploy.start.failed'), ...both('deploy.start.undone'), ...both('deploy.end.ended')],
 };
 
@@ -66,7 +82,7 @@ describe('kill -9 of the platform', () => {
   for (const [scenario, points] of Object.entries(POINTS) as [Scenario, string[]][]) {
     for (const point of points) {
       test(`kill -9 at ${point} while it should ${scenario}`, async () => {
-        const name = `${scenario}-${point.replaceAll('.', '-')}`;
+        const name = scenario === 'answer a bare message' ? 'web' : `${scenario}-${point.replaceAll('.', '-')}`;
         await dieAt(home, point, scenario, name);
         const platform = await startPlatform({ home, entry: KILLABLE });
         try {
@@ -88,8 +104,10 @@ describe('kill -9 of the platform', () => {
 
   test('the named points are all that is journaled', async () => {
     const file = join(home.directory, 'journal.txt');
+    await sendBareMessage(home, 'deploy app$web');
     const platform = await startPlatform({ home, entry: KILLABLE, env: { JOURNAL_FILE: file } });
     const api = await signIn(platform.url);
+    await api.reaches('web', 'running');
     await api.deploy('web', { instanceName: 'whole-life' });
     await api.reaches('whole-life', 'running');
     await api.post('/api/deployedApps/scale/', { instanceName: 'whole-life', replicas: 2 });
@@ -130,12 +148,23 @@ const EXPECTED: Record<Scenario, string> = {
   scale: 'running',
   fail: 'failed',
   cancel: 'cancelled',
+  'answer a bare message': 'running',
 };
 
 /** Starts a platform that dies at the point, brings it there, and waits for its death. */
 async function dieAt(home: Home, point: string, scenario: Scenario, name: string): Promise<void> {
-  const platform = await startPlatform({ home, entry: KILLABLE, env: { KILL_AT: point } });
-  const api = await signIn(platform.url);
+  if (scenario === 'answer a bare message') await sendBareMessage(home, `deploy app$${name}`);
+  const platform = spawnPlatform({ home, entry: KILLABLE, env: { KILL_AT: point } });
+  if (scenario !== 'answer a bare message') await ask(platform, scenario, name);
+  const deadline = new Promise<string>((resolve) => setTimeout(() => resolve('never'), 30_000).unref());
+  const end = await Promise.race([platform.exited, deadline]);
+  if (end === 'never') await platform.kill();
+  assert.equal(end, 'SIGKILL', `the platform did not come to ${point}:\n${platform.output()}`);
+}
+
+/** Brings the platform to do what the scenario is about. */
+async function ask(platform: ReturnType<typeof spawnPlatform>, scenario: Scenario, name: string): Promise<void> {
+  const api = await signIn(await readyUrl(platform));
   // The platform dies under these requests: what they answer does not matter, what it does afterwards does.
   const quietly = (request: Promise<unknown>): Promise<unknown> => request.catch(() => null);
   const app = { fail: 'broken', cancel: 'silent' }[scenario as string] ?? 'web';
@@ -147,10 +176,14 @@ async function dieAt(home: Home, point: string, scenario: Scenario, name: string
     await api.reaches(name, 'starting');
     await quietly(api.post('/api/deployedApps/cancel/', { instanceName: name }));
   }
-  const deadline = new Promise<string>((resolve) => setTimeout(() => resolve('never'), 30_000).unref());
-  const end = await Promise.race([platform.exited, deadline]);
-  if (end === 'never') await platform.kill();
-  assert.equal(end, 'SIGKILL', `the platform did not come to ${point}:\n${platform.output()}`);
+}
+
+/** What a program sends that knows the starting document and nothing else; put on the bus while the platform is down. */
+async function sendBareMessage(home: Home, msg: string): Promise<void> {
+  const bus = createSqliteBus({ path: join(home.directory, 'state', 'bus.db'), clock: systemClock });
+  const envelope = { to_topic: 'DeploymentManager', from_topic: 'ApplicationManager', request_id: randomUUID(), msg };
+  await bus.publish([{ topic: 'DeploymentManager', key: msg, value: JSON.stringify(envelope) }]);
+  await bus.close();
 }
 
 /** Deploys and stops until the platform is gone. */

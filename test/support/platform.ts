@@ -92,6 +92,11 @@ export function spawnPlatform(options: PlatformOptions = {}): Omit<TestPlatform,
 /** Starts a platform and waits until it says that it is ready. */
 export async function startPlatform(options: PlatformOptions = {}): Promise<TestPlatform> {
   const platform = spawnPlatform(options);
+  return { ...platform, url: await readyUrl(platform) };
+}
+
+/** Waits until the platform says where it is; fails at once when it ends instead. */
+export async function readyUrl(platform: Pick<TestPlatform, 'output' | 'exited'>): Promise<string> {
   const ready = eventually(() => /^Avishkar is ready at (\S+)$/m.exec(platform.output())?.[1], { deadlineMs: 30_000 });
   const ended = platform.exited.then((how) => {
     throw new Error(`the platform ended (${how}) before it was ready:\n${platform.output()}`);
@@ -99,5 +104,5 @@ export async function startPlatform(options: PlatformOptions = {}): Promise<Test
   const url = await Promise.race([ready, ended]);
   // Both sides of the race go on; the one that lost must not end the test.
   ended.catch(() => undefined);
-  return { ...platform, url };
+  return url;
 }

@@ -77,7 +77,7 @@ export async function createHttpApp(options: HttpAppOptions): Promise<HttpApp> {
   });
 
   app.setErrorHandler((error, request, reply) => {
-    const problem = problemOf(error);
+    const problem = problemOf(error, request);
     if (problem.status >= 500) {
       options.log.error({ method: request.method, url: request.url, err: error }, `request failed: ${problem.detail}`);
     }
@@ -97,9 +97,10 @@ export async function createHttpApp(options: HttpAppOptions): Promise<HttpApp> {
   });
   app.addHook('onRequest', async (request) => {
     const access = request.routeOptions.config.access ?? 'open';
+    // Not even looked at: who shows an expired token must still be able to sign in again.
+    if (access === 'open') return;
     const header = request.headers.authorization;
     if (header) request.principal = await options.tokens.verify(bearer(header));
-    if (access === 'open') return;
     if (!request.principal)
       throw new AvkError('AVK_UNAUTHENTICATED', 'this needs a token: Authorization: Bearer TOKEN');
     if (!allows(access, request.principal)) {

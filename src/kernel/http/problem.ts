@@ -1,4 +1,4 @@
-import type { FastifyError, FastifyReply } from 'fastify';
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { AvkError, ERRORS, type ErrorCode, type FieldError } from '../../domain/errors.ts';
@@ -19,10 +19,12 @@ const RECEIVED_LENGTH = 100;
 /** Values of fields with such names are never repeated in an error. */
 const SECRET_FIELD = /password|token|secret|config/i;
 
+type Input = Pick<FastifyRequest, 'body' | 'query' | 'params'>;
+
 /** Any thrown value as a problem. What is not meant for the caller stays out of it. */
-export function problemOf(error: unknown): Problem {
+export function problemOf(error: unknown, input?: Input): Problem {
   if (error instanceof AvkError) return build(error.code, error.message, error.errors, error.lastLogLines);
-  if (hasZodFastifySchemaValidationErrors(error)) return validationProblem(error);
+  if (hasZodFastifySchemaValidationErrors(error)) return validationProblem(error, input);
   const status = (error as Partial<FastifyError>).statusCode ?? 500;
   const message = error instanceof Error ? error.message : String(error);
   if (status === 413) return build('AVK_TOO_LARGE', `the request body is too large: ${message}`);
@@ -32,20 +34,23 @@ export function problemOf(error: unknown): Problem {
   return build('AVK_INTERNAL', 'something went wrong inside the platform; its log says more');
 }
 
-function validationProblem(error: FastifyError & { validation: unknown[]; validationContext?: string }): Problem {
-  const issues = error.validation as {
-    instancePath: string;
-    message?: string;
-    params?: { issue?: { input?: unknown } };
-  }[];
+function validationProblem(
+  error: FastifyError & { validation: unknown[]; validationContext?: string },
+  input: Input | undefined,
+): Problem {
+  const issues = error.validation as { instancePath: string; message?: string }[];
+  const given: Record<string, unknown> = {
+    body: input?.body,
+    querystring: input?.query,
+    params: input?.params,
+  };
+  const context = given[error.validationContext ?? 'body'];
   const errors = issues.map((issue): FieldError => {
-    const path = issue.instancePath.replace(/^\//, '').replaceAll('/', '.');
-    const input = issue.params?.issue?.input;
-    return {
-      path,
-      message: issue.message ?? 'not acceptable',
-      ...(input === undefined || SECRET_FIELD.test(path) ? {} : { received: shorten(input) }),
-    };
+    const keys = issue.instancePath.split('/').filter((key) => key !== '');
+    const path = keys.join('.');
+    // The whole of what was given may hold a password; the message names the key.
+    const received = keys.length === 0 || SECRET_FIELD.test(path) ? undefined : describe(valueAt(context, keys));
+    return { path, message: issue.message ?? 'not acceptable', ...(received === undefined ? {} : { received }) };
   });
   const where = error.validationContext ?? 'body';
   const first = errors[0];
@@ -54,9 +59,16 @@ function validationProblem(error: FastifyError & { validation: unknown[]; valida
   return build(where === 'body' ? 'AVK_UNACCEPTABLE' : 'AVK_BAD_REQUEST', detail, errors);
 }
 
-/** A value as it may stand in an error. */
-export function shorten(value: unknown): string {
-  const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? String(value));
+function valueAt(value: unknown, keys: readonly string[]): unknown {
+  return keys.reduce<unknown>((inner, key) => (inner as Record<string, unknown> | null | undefined)?.[key], value);
+}
+
+/** A value as it may stand in an error. Of what has parts not the parts: one of them may be a secret. */
+function describe(value: unknown): string {
+  if (value === undefined) return 'nothing';
+  if (Array.isArray(value)) return `a list of ${value.length}`;
+  if (typeof value === 'object' && value !== null) return 'an object';
+  const text = String(value);
   return text.length > RECEIVED_LENGTH ? `${text.slice(0, RECEIVED_LENGTH)}…` : text;
 }
 

@@ -39,6 +39,8 @@ export interface Accepted {
 /** What users ask of instances. Each is one transaction; all that takes time follows from it. */
 export interface Instances {
   deploy(request: DeployRequest, by: string, idempotencyKey?: string): Promise<Accepted>;
+  /** The deployment manager was asked for base app NAME by a bare message: instance NAME with defaults, under its request id. */
+  deployRequested(name: string, requestId: string): Promise<Accepted>;
   /** Ends it wherever it stands. Repeating is harmless. */
   stop(instance: InstanceRow): Promise<Accepted>;
   /** Gives up a deployment under way. */
@@ -58,6 +60,8 @@ export interface InstancesDeps {
   random: Random;
 }
 
+/** Whose instances are that no user asked for. */
+const MESSAGES_OWNER = 'admin';
 const MOST_SUFFIXES = 100_000;
 const KEEP_IDEMPOTENCY_MS = 24 * 3600 * 1000;
 type T = ApplicationManagerTables;
@@ -65,9 +69,14 @@ type T = ApplicationManagerTables;
 export function createInstances(deps: InstancesDeps): Instances {
   const { messenger, sagas, events, clock, random } = deps;
 
-  async function deploy(request: DeployRequest, by: string, idempotencyKey?: string): Promise<Accepted> {
+  async function deploy(
+    request: DeployRequest,
+    by: string,
+    idempotencyKey?: string,
+    asked?: { requestId: string },
+  ): Promise<Accepted> {
     // Chosen out here, as the transaction may be run again.
-    const requestId = random.uuid();
+    const requestId = asked?.requestId ?? random.uuid();
     const sagaId = random.uuid();
     return messenger.transaction(async (unit) => {
       if (idempotencyKey !== undefined) {
@@ -127,7 +136,12 @@ export function createInstances(deps: InstancesDeps): Instances {
       await unit.tx.deleteFrom('instances').where('name_key', '=', row.name_key).execute();
       await unit.tx.insertInto('instances').values(row).execute();
       await note(unit, events, row, { at: now, kind: 'requested', text: `deploying ${app.name} ${app.version}` });
-      const context: LaunchContext = { spec, source: app.blob_key, settings: { ...values, ...sealed } };
+      const context: LaunchContext = {
+        spec,
+        source: app.blob_key,
+        settings: { ...values, ...sealed },
+        attempt: asked ? 1 : 0,
+      };
       await sagas.begin(unit, 'launch', { id: sagaId, subject: name, requestId }, context);
       const accepted: Accepted = { instanceName: name, requestId, state: 'requested' };
       if (idempotencyKey !== undefined) await remember(unit, by, idempotencyKey, request, accepted);
@@ -187,7 +201,9 @@ export function createInstances(deps: InstancesDeps): Instances {
   }
 
   return {
-    deploy,
+    deploy: (request, by, key) => deploy(request, by, key),
+    deployRequested: (name, requestId) =>
+      deploy({ appName: name, instanceName: name }, MESSAGES_OWNER, `message ${requestId}`, { requestId }),
     stop: (instance) => end(instance, 'stopped'),
     cancel: (instance) => end(instance, 'cancelled'),
     async scale(instance, wanted) {

@@ -13,6 +13,8 @@ export interface LaunchContext {
   source: string;
   /** The settings with secrets sealed, as kept beside the bundle. */
   settings: Record<string, string>;
+  /** 1 when the deployment manager was asked first and asked back: the same request is a second try then. */
+  attempt: 0 | 1;
 }
 
 const POPULATE_DEADLINE_MS = 60_000;
@@ -41,7 +43,10 @@ export function launchSaga(deps: {
       },
     ],
     async onDone(unit, context, saga) {
-      unit.send('DeploymentManager', 'deploy app', { name: saga.subject }, saga.requestId, { spec: context.spec });
+      unit.send('DeploymentManager', 'deploy app', { name: saga.subject }, saga.requestId, {
+        spec: context.spec,
+        attempt: context.attempt,
+      });
     },
     async onFailed(unit, _context, saga, failure) {
       await deps.onFailed(unit, saga.requestId, saga.subject, failure.reason);

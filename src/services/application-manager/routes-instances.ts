@@ -115,6 +115,24 @@ export function instanceRoutes(app: HttpApp, deps: InstanceRouteDeps): void {
     },
   );
 
+  app.post(
+    '/instances/request',
+    {
+      config: { access: 'service' },
+      schema: {
+        tags,
+        summary: 'Deploys base app NAME as instance NAME, for a bare `deploy app$NAME`',
+        description: 'Called by the deployment manager. Repeating it is harmless.',
+        body: z.strictObject({ name: nameSchema, requestId: z.string().min(1).max(200) }),
+        response: { 202: accepted },
+      },
+    },
+    async (request, reply) => {
+      const result = await instances.deployRequested(request.body.name, request.body.requestId);
+      return reply.status(202).send(result as z.infer<typeof accepted>);
+    },
+  );
+
   const command = (path: string, summary: string, act: (row: InstanceRow) => Promise<Accepted>): void => {
     app.post(
       path,

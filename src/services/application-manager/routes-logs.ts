@@ -82,6 +82,8 @@ export function logRoutes(app: HttpApp, deps: Omit<InstanceRouteDeps, 'instances
         .selectFrom('events')
         .selectAll()
         .where('instance', '=', row.name)
+        // The name may have been another user's before.
+        .where('owner', '=', row.created_by)
         .orderBy('id', 'desc')
         .limit(request.query.tail)
         .execute();

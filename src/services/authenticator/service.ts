@@ -36,6 +36,38 @@ export function createAuthenticator(deps: AuthenticatorDeps): Authenticator {
   const throttle = createThrottle(clock);
   /** Compared with when there is no such user, so that the answer takes as long. */
   let decoy: Promise<string> | null = null;
+  /** Logins under way by what they are throttled by. One after the other: a burst of guesses is counted like a row of them. */
+  const underWay = new Map<string, Promise<unknown>>();
+
+  async function inTurn<T>(key: string, attempt: () => Promise<T>): Promise<T> {
+    const before = underWay.get(key);
+    const mine = before ? before.then(attempt, attempt) : attempt();
+    underWay.set(key, mine);
+    try {
+      return await mine;
+    } finally {
+      if (underWay.get(key) === mine) underWay.delete(key);
+    }
+  }
+
+  async function login(username: string, password: string, key: string) {
+    const wait = throttle.waitSeconds(key);
+    if (wait > 0) throw new AvkError('AVK_TOO_MANY_REQUESTS', `too many failed attempts; try again in ${wait} s`);
+    const user = await database.read
+      .selectFrom('users')
+      .selectAll()
+      .where('name_key', '=', username.toLowerCase())
+      .executeTakeFirst();
+    decoy ??= hash('nobody', ARGON2);
+    const right = await verify(user?.password ?? (await decoy), password);
+    if (!user || !right) {
+      throttle.failed(key);
+      throw new AvkError('AVK_UNAUTHENTICATED', NO_USER);
+    }
+    throttle.succeeded(key);
+    const { token, expiresAt } = await tokens.issue({ kind: 'user', name: user.name, role: user.role }, TOKEN_SECONDS);
+    return { token, role: user.role, expiresAt: new Date(expiresAt).toISOString() };
+  }
 
   async function addUser(name: string, password: string, role: Role): Promise<void> {
     const row = {
@@ -66,25 +98,7 @@ export function createAuthenticator(deps: AuthenticatorDeps): Authenticator {
     async (request) => {
       const { username, password, from } = request.body;
       const key = `${username.toLowerCase()} ${from}`;
-      const wait = throttle.waitSeconds(key);
-      if (wait > 0) throw new AvkError('AVK_TOO_MANY_REQUESTS', `too many failed attempts; try again in ${wait} s`);
-      const user = await database.read
-        .selectFrom('users')
-        .selectAll()
-        .where('name_key', '=', username.toLowerCase())
-        .executeTakeFirst();
-      decoy ??= hash('nobody', ARGON2);
-      const right = await verify(user?.password ?? (await decoy), password);
-      if (!user || !right) {
-        throttle.failed(key);
-        throw new AvkError('AVK_UNAUTHENTICATED', NO_USER);
-      }
-      throttle.succeeded(key);
-      const { token, expiresAt } = await tokens.issue(
-        { kind: 'user', name: user.name, role: user.role },
-        TOKEN_SECONDS,
-      );
-      return { token, role: user.role, expiresAt: new Date(expiresAt).toISOString() };
+      return inTurn(key, () => login(username, password, key));
     },
   );
 

@@ -14,6 +14,7 @@ import type { Random } from '../../ports/random.ts';
 import { createBuildLogs } from './build-logs.ts';
 import { deployContextSchema, deploySaga } from './deploy-saga.ts';
 import { createNodeWork } from './node-work.ts';
+import { requestSaga } from './request-saga.ts';
 import { routes } from './routes.ts';
 import { stopSaga } from './stop-saga.ts';
 import type { DeploymentManagerTables } from './store.ts';
@@ -63,21 +64,20 @@ export function createDeploymentManager(deps: DeploymentManagerDeps): Service {
   const builds = createBuildLogs(database, clock, log);
   sagas.define(deploySaga({ ...deps, builds, work: createNodeWork() }));
   sagas.define(stopSaga(deps));
+  sagas.define(requestSaga(deps));
   messenger.onCommand('deploy app', deployApp);
   messenger.onCommand('stop app', stopApp);
   routes(deps.http, builds);
 
   async function deployApp(unit: Unit<T>, message: Message<'deploy app'>): Promise<void> {
     const { name } = message.fields;
-    const spec = instanceSpecSchema.safeParse(message.data.spec);
-    if (!spec.success) {
-      // Sent by something other than the application manager: it alone knows what the name stands for.
-      const reason = 'the message does not say what to deploy; ask the application manager';
-      unit.send('first_topic', 'error deploy', { name, reason }, message.requestId, { code: 'AVK_UNACCEPTABLE' });
+    const saga = { id: random.uuid(), subject: name, requestId: message.requestId };
+    if (message.data.spec === undefined) {
+      await sagas.begin(unit, 'request', saga, {});
       return;
     }
-    const context = deployContextSchema.parse({ spec: spec.data, replicaId: random.uuid() });
-    await sagas.begin(unit, 'deploy', { id: random.uuid(), subject: name, requestId: message.requestId }, context);
+    const spec = instanceSpecSchema.parse(message.data.spec);
+    await sagas.begin(unit, 'deploy', saga, deployContextSchema.parse({ spec, replicaId: random.uuid() }));
   }
 
   async function stopApp(unit: Unit<T>, message: Message<'stop app'>): Promise<void> {
