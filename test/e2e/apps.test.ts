@@ -183,6 +183,25 @@ require('node:http').createServer((q, s) => s.end(String(odd(3)))).listen(proces
     await eventually(() => processesBelow(home.directory).every((pid) => pid === platform.pid));
   });
 
+  test('a replica whose port another program took is started at another one', async () => {
+    await api.provide(webApp('mover'));
+    const name = await api.deploy('mover');
+    await api.reaches(name, 'running');
+    const middle = Number(home.slot.replicaPorts.split('-')[0]) + 300;
+    const other = createServer().listen(middle, '127.0.0.1');
+    try {
+      await api.post('/api/deployedApps/scale/', { instanceName: name, replicas: 2 });
+      const second = await eventually(async () =>
+        (await api.instance(name)).replicas.find(({ state }, n) => n === 1 && state === 'healthy'),
+      );
+      assert.notEqual(second.hostPort, middle);
+    } finally {
+      other.close();
+      await api.stop(name);
+      await api.reaches(name, 'stopped');
+    }
+  });
+
   test('a public port that another program holds is passed over', async () => {
     await api.provide(webApp('neighbour'));
     const first = await api.reaches(await api.deploy('neighbour'), 'running');

@@ -1,7 +1,7 @@
 import { messageOf } from '../../domain/errors.ts';
 import type { InstanceSpec } from '../../domain/instance.ts';
 import { place } from '../../domain/placement.ts';
-import { candidatePorts, halves, type PortRange } from '../../domain/ports.ts';
+import type { PortRange } from '../../domain/ports.ts';
 import { instanceHealth, planReplicas, type ReplicaAction } from '../../domain/replica-plan.ts';
 import type { Messenger, Unit } from '../../kernel/messenger.ts';
 import type { Clock, Timer } from '../../ports/clock.ts';
@@ -10,6 +10,7 @@ import type { Database } from '../../ports/database.ts';
 import type { Log } from '../../ports/log.ts';
 import type { Random } from '../../ports/random.ts';
 import type { FleetFollower } from './fleet-follower.ts';
+import { freeHostPort } from './host-ports.ts';
 import type { ReplicaWorker } from './replica-worker.ts';
 import type { RoutesKeeper } from './routes-keeper.ts';
 import {
@@ -191,7 +192,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
     unit: Unit<LoadBalancerTables>,
     spec: InstanceSpec,
   ): Promise<{ node: string; host_port: number } | null> {
-    const own = await unit.tx.selectFrom('replicas').select(['app', 'node', 'host_port']).execute();
+    const own = await unit.tx.selectFrom('replicas').select(['app', 'node']).execute();
     const here = (node: string): number => own.filter((row) => row.app === spec.instance && row.node === node).length;
     const nodes = deps.fleet.nodes();
     // Spread: machines with the fewest replicas of this instance first, the healthiest of those.
@@ -205,11 +206,9 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
       log.warn({ app: spec.instance, reason: chosen.reason }, 'a replica cannot be placed');
       return null;
     }
-    const taken = new Set(own.filter((row) => row.node === chosen.node).map((row) => row.host_port));
-    const range = halves(deps.ports(chosen.node)).furtherReplicas;
-    const last = Math.max(0, ...[...taken].filter((port) => port >= range.first && port <= range.last));
-    const [port] = candidatePorts(range, last || null, taken);
-    return port === undefined ? null : { node: chosen.node, host_port: port };
+    const port = await freeHostPort(unit.tx, chosen.node, deps.ports(chosen.node));
+    if (port === null) log.warn({ app: spec.instance, node: chosen.node }, 'no port is left for a replica');
+    return port === null ? null : { node: chosen.node, host_port: port };
   }
 
   /** Tells the application manager when an instance's health changed. */

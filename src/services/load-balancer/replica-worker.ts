@@ -1,5 +1,6 @@
 import { AvkError, asAvkError, messageOf } from '../../domain/errors.ts';
 import type { InstanceSpec } from '../../domain/instance.ts';
+import type { PortRange } from '../../domain/ports.ts';
 import { crashBackoffMs } from '../../domain/replica-plan.ts';
 import { withDeadline } from '../../kernel/deadline.ts';
 import { ensureImage, type ReplicaDeps, startDeadlineMs, startReplica, waitHealthy } from '../../kernel/replica.ts';
@@ -8,6 +9,7 @@ import type { Clock } from '../../ports/clock.ts';
 import type { Database } from '../../ports/database.ts';
 import type { Log } from '../../ports/log.ts';
 import type { ReverseProxy } from '../../ports/reverse-proxy.ts';
+import { freeHostPort } from './host-ports.ts';
 import type { RoutesKeeper } from './routes-keeper.ts';
 import type { LoadBalancerTables, ReplicaRow } from './store.ts';
 
@@ -28,6 +30,7 @@ export interface ReplicaWorkerDeps {
   clock: Clock;
   log: Log;
   replica: (node: string) => ReplicaDeps;
+  ports: (node: string) => PortRange;
   buildDeadlineMs: number;
   /** Told after each outcome, with the app's name. */
   onChange: (app: string) => void;
@@ -128,6 +131,15 @@ export function createReplicaWorker(deps: ReplicaWorkerDeps): ReplicaWorker {
       retry_at: clock.now() + crashBackoffMs(failures),
       since: clock.now(),
       reason,
+    });
+    if (error.code === 'AVK_PORT_TAKEN') await movePort(row);
+  }
+
+  /** Another program has the replica's port: it gets the next one, and its next try succeeds. */
+  async function movePort(row: ReplicaRow): Promise<void> {
+    await database.transaction(async (tx) => {
+      const port = await freeHostPort(tx, row.node, deps.ports(row.node), row.host_port);
+      if (port !== null) await tx.updateTable('replicas').set({ host_port: port }).where('id', '=', row.id).execute();
     });
   }
 
