@@ -115,3 +115,10 @@ export async function writeSaga(
     }))
     .execute();
 }
+
+/** Removes sagas that ended before `before`, with their journals. */
+export async function forgetSagas(tx: Kysely<SagaTables>, before: number): Promise<void> {
+  const old = tx.selectFrom('sagas').select('id').where('state', 'not in', LIVE).where('updated_at', '<', before);
+  await tx.deleteFrom('saga_journal').where('saga_id', 'in', old).execute();
+  await tx.deleteFrom('sagas').where('id', 'in', old).execute();
+}

@@ -6,6 +6,7 @@ import type { Log } from '../ports/log.ts';
 import { withDeadline } from './deadline.ts';
 import type { Message, Messenger, Unit } from './messenger.ts';
 import {
+  forgetSagas,
   type JournalEvent,
   LIVE,
   readSaga,
@@ -94,6 +95,8 @@ export interface SagaOptions<Tables> {
 const UNDO_DEADLINE_MS = 60_000;
 const FIRST_RETRY_MS = 200;
 const LONGEST_RETRY_MS = 2000;
+/** As long as the inbox remembers commands. */
+const KEEP_MS = 7 * 24 * 3600 * 1000;
 const SETTLE_MS = 5000;
 
 type AnyStep<Tables> = Step<unknown, Tables>;
@@ -459,6 +462,7 @@ export function createSagas<Tables extends SagaTables>(options: SagaOptions<Tabl
       return row ? refOf(row) : null;
     },
     async start() {
+      await database.transaction((tx) => forgetSagas(sagaTables(tx), clock.now() - KEEP_MS));
       const rows = await sagaTables(database.read)
         .selectFrom('sagas')
         .select('id')

@@ -16,7 +16,7 @@ export function landingPage(): string {
   ol { padding: 0; list-style: none; counter-reset: step; }
   li { border-top: 1px solid var(--line); padding: 1rem 0; }
   li p { margin: 0 0 .4rem; }
-  code { display: block; padding: .6rem .8rem; border: 1px solid var(--line); border-radius: .5rem; overflow-x: auto; }
+  code { display: block; padding: .6rem .8rem; border: 1px solid var(--line); border-radius: .5rem; overflow-x: auto; white-space: pre; }
   a { color: inherit; }
   footer { border-top: 1px solid var(--line); padding-top: 1rem; opacity: .75; font-size: .9rem; }
 </style>

@@ -60,6 +60,14 @@ export async function removeBundle(blobs: BlobStore, spec: InstanceSpec): Promis
   await blobs.delete(spec.bundle.container, settingsKey(spec.bundle.key));
 }
 
+/** Removes bundles that no live instance has: what a crash left between an instance's end and the removal. */
+export async function sweepBundles(blobs: BlobStore, live: readonly InstanceSpec[]): Promise<void> {
+  const kept = new Set(live.flatMap(({ bundle }) => [bundle.key, settingsKey(bundle.key)]));
+  for (const { key } of await blobs.list(DEPLOYED_APPS)) {
+    if (!kept.has(key)) await blobs.delete(DEPLOYED_APPS, key);
+  }
+}
+
 function settingsKey(bundleKey: string): string {
   return bundleKey.replace(/\.zip$/, '.settings.json');
 }

@@ -1,4 +1,5 @@
 import { messageOf } from '../../domain/errors.ts';
+import { ENDED, type InstanceSpec } from '../../domain/instance.ts';
 import { createEvents } from '../../kernel/events.ts';
 import type { HttpApp } from '../../kernel/http/app.ts';
 import { createMessenger } from '../../kernel/messenger.ts';
@@ -16,7 +17,7 @@ import type { Random } from '../../ports/random.ts';
 import type { ServiceRegistry } from '../../ports/service-registry.ts';
 import { createCatalogue } from './catalogue.ts';
 import { createInstances } from './instances.ts';
-import { launchSaga, removeBundle } from './launch-saga.ts';
+import { launchSaga, removeBundle, sweepBundles } from './launch-saga.ts';
 import { handleReports, type Reports } from './reports.ts';
 import { appRoutes } from './routes-apps.ts';
 import { instanceRoutes } from './routes-instances.ts';
@@ -96,6 +97,11 @@ export async function createApplicationManager(deps: ApplicationManagerDeps): Pr
     http: deps.http,
     async start() {
       await catalogue.sweep();
+      const live = await database.read.selectFrom('instances').select('spec').where('state', 'not in', ENDED).execute();
+      await sweepBundles(
+        blobs,
+        live.map((row) => JSON.parse(row.spec) as InstanceSpec),
+      );
       await messenger.start();
       await sagas.start();
     },
