@@ -16,9 +16,9 @@ export function newcomerEnvironment(): NodeJS.ProcessEnv {
   return nodeVersion(stripped) >= OLDEST ? stripped : clean;
 }
 
-/** Without what npm, `bin/run.mjs` and the test runner tell their children. */
+/** Without what npm, git hooks, `bin/run.mjs` and the test runner tell their children. */
 export function cleanEnvironment(): NodeJS.ProcessEnv {
-  const added = /^npm_|^INIT_CWD$|^NODE_(COMPILE_CACHE|OPTIONS|TEST_CONTEXT)$/i;
+  const added = /^npm_|^GIT_|^INIT_CWD$|^NODE_(COMPILE_CACHE|OPTIONS|TEST_CONTEXT)$/i;
   return Object.fromEntries(Object.entries(process.env).filter(([key]) => !added.test(key)));
 }
 

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { newcomerEnvironment } from '../../bench/newcomer.ts';
+import { cleanEnvironment, newcomerEnvironment } from '../../bench/newcomer.ts';
 import { platformPid } from '../../bench/platform.ts';
 import { kill } from '../../bench/scratch.ts';
 import { eventually } from '../support/eventually.ts';
@@ -68,7 +68,8 @@ test('a fresh clone starts, deploys the sample app and serves it', { skip: whyNo
 
 /** Why this checkout cannot be cloned, or false. */
 function whyNoClone(): string | false {
-  const head = spawnSync('git', ['rev-parse', '--verify', '--quiet', 'HEAD'], { cwd: ROOT, encoding: 'utf8' });
+  const env = cleanEnvironment();
+  const head = spawnSync('git', ['rev-parse', '--verify', '--quiet', 'HEAD'], { cwd: ROOT, env, encoding: 'utf8' });
   if (head.error) return `git cannot be run: ${head.error.message}`;
   if (head.status !== 0) return `this checkout has no commits to clone ${head.stderr.trim()}`.trim();
   return false;

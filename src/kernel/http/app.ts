@@ -1,4 +1,5 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import cors from '@fastify/cors';
 import helmet from '@fastify/helmet';
 import swagger from '@fastify/swagger';
@@ -72,8 +73,10 @@ export async function createHttpApp(options: HttpAppOptions): Promise<HttpApp> {
   app.setSerializerCompiler(serializerCompiler);
   app.decorateRequest('principal', null);
   app.decorate('openStreams', new Set<{ destroy(): unknown }>());
+  const unused = trackUnusedConnections(app.server);
   app.addHook('preClose', async () => {
     for (const stream of app.openStreams) stream.destroy();
+    for (const socket of unused) socket.destroy();
   });
 
   app.setErrorHandler((error, request, reply) => {
@@ -94,7 +97,16 @@ export async function createHttpApp(options: HttpAppOptions): Promise<HttpApp> {
     // Added by plugins: preflight requests, documentation.
     if (route.method === 'OPTIONS' || route.url.startsWith('/docs')) return;
     if (!route.config?.access) throw new Error(`${String(route.method)} ${route.url} does not say who may use it`);
+    if (route.config.access === 'open' && route.schema) route.schema = { ...route.schema, security: [] };
   });
+  await app.register(helmet, {
+    contentSecurityPolicy: { directives: { 'upgrade-insecure-requests': null } },
+    // The platform speaks plain HTTP by default; telling browsers otherwise would lock people out.
+    strictTransportSecurity: false,
+    crossOriginResourcePolicy: { policy: 'cross-origin' },
+  });
+  await app.register(cors, { origin: '*', credentials: false, methods: ['GET', 'POST', 'PATCH', 'DELETE'] });
+  // After CORS and the security headers: a refusal has them, too.
   app.addHook('onRequest', async (request) => {
     const access = request.routeOptions.config.access ?? 'open';
     // Not even looked at: who shows an expired token must still be able to sign in again.
@@ -108,13 +120,6 @@ export async function createHttpApp(options: HttpAppOptions): Promise<HttpApp> {
     }
   });
 
-  await app.register(helmet, {
-    contentSecurityPolicy: { directives: { 'upgrade-insecure-requests': null } },
-    // The platform speaks plain HTTP by default; telling browsers otherwise would lock people out.
-    strictTransportSecurity: false,
-    crossOriginResourcePolicy: { policy: 'cross-origin' },
-  });
-  await app.register(cors, { origin: '*', credentials: false, methods: ['GET', 'POST', 'PATCH', 'DELETE'] });
   await app.register(swagger, {
     openapi: {
       info: { title: `Avishkar ${options.title}`, version: options.version, description: options.description },
@@ -125,6 +130,20 @@ export async function createHttpApp(options: HttpAppOptions): Promise<HttpApp> {
   });
   commonRoutes(app, options);
   return app;
+}
+
+/**
+ * Connections without a request so far: browsers open them in advance. To node they are not idle, so a server that
+ * closes would wait for their first request until its time is over, a minute.
+ */
+function trackUnusedConnections(server: Server): Set<Socket> {
+  const unused = new Set<Socket>();
+  server.on('connection', (socket) => {
+    unused.add(socket);
+    socket.once('close', () => unused.delete(socket));
+  });
+  server.on('request', (request) => unused.delete(request.socket));
+  return unused;
 }
 
 function commonRoutes(app: HttpApp, options: HttpAppOptions): void {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { messageOf } from '../../domain/errors.ts';
+import { AvkError, messageOf } from '../../domain/errors.ts';
 import { DEPLOYING } from '../../domain/instance.ts';
 import { nameSchema } from '../../domain/names.ts';
 import { callerOf, type HttpApp } from '../../kernel/http/app.ts';
@@ -7,6 +7,8 @@ import { sendEvents } from '../../kernel/http/stream.ts';
 import type { ServiceName } from '../../kernel/service.ts';
 import { ownInstance } from './access.ts';
 import type { InstanceRouteDeps } from './routes-instances.ts';
+import type { InstanceRow } from './store.ts';
+import { withReplicas } from './view.ts';
 
 const line = z.object({ ts: z.string(), replica: z.string(), stream: z.string(), line: z.string() });
 
@@ -43,6 +45,7 @@ export function logRoutes(app: HttpApp, deps: Omit<InstanceRouteDeps, 'instances
       const [service, path]: [ServiceName, string] = fromBuild
         ? ['deployment-manager', `/builds/${row.name}/log?${query}`]
         : ['load-balancer', `/instances/${row.name}/logs?${query}`];
+      if (replica && !fromBuild) await checkReplica(deps, row, replica);
       const gone = new AbortController();
       const values = deps.client.values(service, path, { signal: gone.signal });
       if (!follow) {
@@ -94,4 +97,15 @@ export function logRoutes(app: HttpApp, deps: Omit<InstanceRouteDeps, 'instances
       };
     },
   );
+}
+
+/** A stream cannot say any more that there is no such replica. */
+async function checkReplica(
+  deps: Omit<InstanceRouteDeps, 'instances'>,
+  row: InstanceRow,
+  replica: string,
+): Promise<void> {
+  const [view] = await withReplicas(deps.client, deps.log, [row]);
+  if (view?.replicas.some(({ id, name }) => [id, name].includes(replica))) return;
+  throw new AvkError('AVK_NOT_FOUND', `${row.name} has no replica ${replica}`);
 }

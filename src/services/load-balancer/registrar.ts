@@ -2,7 +2,7 @@ import type { Transaction } from 'kysely';
 import { z } from 'zod';
 import { AvkError } from '../../domain/errors.ts';
 import { instanceSpecSchema } from '../../domain/instance.ts';
-import { nameSchema } from '../../domain/names.ts';
+import { nameKey, nameSchema } from '../../domain/names.ts';
 import { candidatePorts, type PortRange } from '../../domain/ports.ts';
 import { type AppRow, type Db, type LoadBalancerTables, readApp, reportOf } from './store.ts';
 
@@ -32,7 +32,7 @@ type Tx = Db | Transaction<LoadBalancerTables>;
  * Puts the app and its first replica on record with a public port of its own. Synchronous and race-free as the
  * starting document asks: one serializable transaction. Registering the same again returns what is there.
  *
- * @throws AvkError AVK_DEREGISTERED, AVK_CONFLICT, AVK_NO_PORT
+ * @throws AvkError AVK_DEREGISTERED, AVK_CONFLICT, AVK_NAME_TAKEN, AVK_NO_PORT
  */
 export async function register(
   tx: Tx,
@@ -52,6 +52,7 @@ export async function register(
     if (existing.state === 'live' && existing.generation === generation && same) return existing;
     throw new AvkError('AVK_CONFLICT', `${existing.name} is registered already, with another container or generation`);
   }
+  await refuseTheTaken(tx, request, options.node);
   const scale = request.spec?.scale ?? { min: 1, max: 1 };
   const app: AppRow = {
     name: request.appName,
@@ -90,6 +91,26 @@ export async function register(
     })
     .execute();
   return app;
+}
+
+/** Another app by that name in another spelling, or at that port of the machine. */
+async function refuseTheTaken(tx: Tx, request: Registration, node: string): Promise<void> {
+  const apps = await tx.selectFrom('apps').select('name').execute();
+  const other = apps.find((app) => nameKey(app.name) === nameKey(request.appName));
+  if (other) {
+    throw new AvkError('AVK_NAME_TAKEN', `${request.appName} differs from the app ${other.name} in case only`);
+  }
+  const holder = await tx
+    .selectFrom('replicas')
+    .select('app')
+    .where('node', '=', node)
+    .where('host_port', '=', request.hostPort)
+    .executeTakeFirst();
+  if (holder) {
+    throw new AvkError('AVK_CONFLICT', `port ${request.hostPort} of ${node} belongs to ${holder.app}`, {
+      errors: [{ path: 'hostPort', message: 'expected a port of no other app', received: String(request.hostPort) }],
+    });
+  }
 }
 
 async function refuseTheDead(tx: Tx, request: Registration, generation: number): Promise<void> {
