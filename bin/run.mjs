@@ -18,8 +18,13 @@ const environment = (node) => ({
  * @param {string[]} args the program, relative to the root of the platform, and its arguments
  */
 export function runNode(node, [program, ...args]) {
-  const flags = ['--disable-warning=ExperimentalWarning', '--max-semi-space-size=4'];
-  const child = spawn(node, [...flags, join(ROOT, program), ...args], { stdio: 'inherit', env: environment(node) });
+  const argv = ['--disable-warning=ExperimentalWarning', '--max-semi-space-size=4', join(ROOT, program), ...args];
+  if (process.execve) {
+    // Becomes the program, where this Node can: no second process stays in memory for nothing.
+    process.removeAllListeners('warning');
+    process.execve(node, [node, ...argv], environment(node));
+  }
+  const child = spawn(node, argv, { stdio: 'inherit', env: environment(node) });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
     process.on(signal, () => {
       // A terminal sends Ctrl-C to the whole group: the child has it already.

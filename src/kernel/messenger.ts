@@ -103,6 +103,7 @@ const KEEP_INBOX_MS = 7 * 24 * 3600 * 1000;
 const PRUNE_EVERY_MS = 3600 * 1000;
 const RELAY_BATCH = 500;
 const RELAY_RETRY_MS = 500;
+const FORGET_MS = 1000;
 
 /**
  * Inbox and outbox of one service. A handler's state changes, the note that the message was seen and the messages it
@@ -117,14 +118,19 @@ export function createMessenger<Tables extends MessengerTables>(options: Messeng
   let stopped = false;
   let retryTimer: Timer | null = null;
   let pruneTimer: Timer | null = null;
+  let forgetTimer: Timer | null = null;
+  /** Rows of the outbox that are on the bus and wait for a transaction to remove them. */
+  const published = new Set<number>();
 
   async function transaction<T>(fn: (unit: Unit<Tables>) => Promise<T>): Promise<T> {
     let outgoing: { topic: string; key: string; value: string }[] = [];
     let afterwards: (() => void)[] = [];
+    let forgotten: number[] = [];
     const result = await database.transaction(async (tx) => {
       // `fn` may be run again: what an aborted run collected does not count.
       outgoing = [];
       afterwards = [];
+      forgotten = [];
       const unit: Unit<Tables> = {
         tx,
         send(to, verb, fields, requestId, data) {
@@ -141,9 +147,13 @@ export function createMessenger<Tables extends MessengerTables>(options: Messeng
         after: (callback) => afterwards.push(callback),
       };
       const value = await fn(unit);
-      if (outgoing.length > 0) await own(tx).insertInto('messenger_outbox').values(outgoing.map(withId)).execute();
+      if (outgoing.length > 0) {
+        await own(tx).insertInto('messenger_outbox').values(outgoing.map(withId)).execute();
+        forgotten = await forgetPublished(tx);
+      }
       return value;
     });
+    for (const id of forgotten) published.delete(id);
     if (outgoing.length > 0) relay();
     for (const callback of afterwards) callback();
     return result;
@@ -181,20 +191,46 @@ export function createMessenger<Tables extends MessengerTables>(options: Messeng
 
   async function drainOutbox(): Promise<void> {
     for (;;) {
-      const rows = await own(database.read)
-        .selectFrom('messenger_outbox')
-        .selectAll()
-        .orderBy('id')
-        .limit(RELAY_BATCH)
-        .execute();
+      let query = own(database.read).selectFrom('messenger_outbox').selectAll().orderBy('id').limit(RELAY_BATCH);
+      if (published.size > 0) query = query.where('id', 'not in', [...published]);
+      const rows = await query.execute();
       if (rows.length === 0) return;
       await bus.publish(rows.map(({ topic, key, value }) => ({ topic, key, value })));
-      await database.transaction(async (tx) => {
-        // These and no others: on PostgreSQL a lower number may have been committed since they were read.
-        const ids = rows.map((row) => row.id);
-        await own(tx).deleteFrom('messenger_outbox').where('id', 'in', ids).execute();
-      });
+      for (const row of rows) if (row.id !== null) published.add(row.id);
+      if (published.size >= RELAY_BATCH) await forget();
+      else forgetSoon();
     }
+  }
+
+  /** Removes what was published, as part of a transaction that is made anyway. Returns what it removed. */
+  async function forgetPublished(tx: Tx<Tables>): Promise<number[]> {
+    const ids = [...published];
+    // These and no others: on PostgreSQL a lower number may have been committed since they were read.
+    if (ids.length > 0) await own(tx).deleteFrom('messenger_outbox').where('id', 'in', ids).execute();
+    return ids;
+  }
+
+  async function forget(): Promise<void> {
+    for (const id of await database.transaction(forgetPublished)) published.delete(id);
+  }
+
+  /** Nothing is lost by it: the next start publishes them again, and they are known already. */
+  function staysForNow(error: unknown): void {
+    log.warn({ reason: messageOf(error) }, 'published messages stay in the outbox for now');
+  }
+
+  /** When no other transaction takes it along. A crash before that publishes again, and the receivers' inboxes drop it. */
+  function forgetSoon(): void {
+    if (forgetTimer || stopped) return;
+    forgetTimer = clock.after(
+      FORGET_MS,
+      () => {
+        forgetTimer = null;
+        if (published.size === 0) return;
+        forget().catch(staysForNow);
+      },
+      { background: true },
+    );
   }
 
   function schedulePrune(): void {
@@ -237,7 +273,9 @@ export function createMessenger<Tables extends MessengerTables>(options: Messeng
       stopped = true;
       retryTimer?.cancel();
       pruneTimer?.cancel();
+      forgetTimer?.cancel();
       await relaying;
+      if (published.size > 0) await forget().catch(staysForNow);
     },
   };
 }

@@ -16,8 +16,10 @@ export interface ReplicaDeps {
 }
 
 /** How often a starting app is asked whether it is up: soon at first, as most are up soon. */
-const FIRST_POLL_MS = 15;
+const FIRST_POLL_MS = 10;
 const LONGEST_POLL_MS = 250;
+/** How long it is asked at the first pace. */
+const SOON_MS = 300;
 const LAST_LINES = 20;
 
 /** Makes the instance's image present on the machine. */
@@ -81,8 +83,9 @@ export async function waitHealthy(
   const health = spec.manifest.health ?? null;
   const timeoutMs = (health?.timeoutSeconds ?? 2) * 1000;
   const limit = startDeadlineMs(spec);
-  const until = clock.monotonic() + limit;
-  for (let wait = FIRST_POLL_MS; ; wait = Math.min(wait * 1.3, LONGEST_POLL_MS)) {
+  const begun = clock.monotonic();
+  const until = begun + limit;
+  for (let wait = FIRST_POLL_MS; ; ) {
     signal.throwIfAborted();
     // Health first: an app that answers is up, and asking costs less than looking at the process.
     const result = await runtime.checkHealth(info.address, health, timeoutMs);
@@ -100,6 +103,7 @@ export async function waitHealthy(
       });
     }
     await clock.sleep(Math.min(wait, Math.max(1, until - clock.monotonic())), signal);
+    if (clock.monotonic() - begun > SOON_MS) wait = Math.min(wait * 1.3, LONGEST_POLL_MS);
   }
 }
 

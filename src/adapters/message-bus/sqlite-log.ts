@@ -53,18 +53,19 @@ CREATE TABLE IF NOT EXISTS parked (
 
 const COLUMNS = 'm.off AS offset, m.topic, m.key, m.value, m.at AS publishedAt';
 
-export function createLog(file: SqliteFile): MessageLog {
+/**
+ * @param file where messages are made durable
+ * @param positions the same file, opened without an fsync per commit: where a group stands may be lost in a power cut,
+ *   as it is then only delivered again
+ */
+export function createLog(file: SqliteFile, positions: SqliteFile): MessageLog {
   file.db.exec(SCHEMA);
   const { prepare } = file;
 
   function park(group: string, topic: string, entry: { offset: number; attempts: number; dueAt: number }): void {
-    prepare('INSERT OR REPLACE INTO parked (grp, topic, off, attempts, due_at) VALUES (?, ?, ?, ?, ?)').run(
-      group,
-      topic,
-      entry.offset,
-      entry.attempts,
-      entry.dueAt,
-    );
+    positions
+      .prepare('INSERT OR REPLACE INTO parked (grp, topic, off, attempts, due_at) VALUES (?, ?, ?, ?, ?)')
+      .run(group, topic, entry.offset, entry.attempts, entry.dueAt);
   }
 
   function append(messages: readonly BusMessage[], at: number): void {
@@ -80,8 +81,10 @@ export function createLog(file: SqliteFile): MessageLog {
          AND m.off > coalesce((SELECT off FROM cursors WHERE grp = ? AND topic = ?), 0) ORDER BY m.off LIMIT ?`,
       ).all(topic, group, topic, limit) as unknown as LoggedMessage[],
     advance: (group, topic, progress) =>
-      file.transaction(() => {
-        prepare('INSERT OR REPLACE INTO cursors (grp, topic, off) VALUES (?, ?, ?)').run(group, topic, progress.cursor);
+      positions.transaction(() => {
+        positions
+          .prepare('INSERT OR REPLACE INTO cursors (grp, topic, off) VALUES (?, ?, ?)')
+          .run(group, topic, progress.cursor);
         for (const entry of progress.parked) park(group, topic, entry);
       }),
     parkedHeads: (group, topic) =>
@@ -100,7 +103,7 @@ export function createLog(file: SqliteFile): MessageLog {
       ),
     park,
     unpark: (group, topic, offset) => {
-      prepare('DELETE FROM parked WHERE grp = ? AND topic = ? AND off = ?').run(group, topic, offset);
+      positions.prepare('DELETE FROM parked WHERE grp = ? AND topic = ? AND off = ?').run(group, topic, offset);
     },
     bury: (group, message, at) =>
       file.transaction(() => {

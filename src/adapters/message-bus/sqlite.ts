@@ -25,7 +25,8 @@ const PRUNE_EVERY_MS = 3600 * 1000;
 /** The embedded bus: an append-only log in SQLite, read by the groups of this process. */
 export function createSqliteBus(options: SqliteBusOptions): MessageBus {
   const file = openSqlite(options.path, { durable: true });
-  const log: MessageLog = createLog(file);
+  const positions = openSqlite(options.path, { durable: false });
+  const log: MessageLog = createLog(file, positions);
   const readers = new Map<string, GroupReader>();
   let waiting: Waiting[] = [];
   let closed = false;
@@ -107,6 +108,7 @@ export function createSqliteBus(options: SqliteBusOptions): MessageBus {
       closed = true;
       pruneTimer.cancel();
       await Promise.all([...readers.values()].map((reader) => reader.stop()));
+      positions.close();
       file.close();
     },
   };

@@ -32,9 +32,11 @@ export function launchSaga(deps: {
         deadlineMs: () => POPULATE_DEADLINE_MS,
         async run(context) {
           const { bundle } = context.spec;
-          await deps.blobs.copy({ container: BASE_APPS, key: context.source }, bundle);
           const settings = Buffer.from(JSON.stringify(context.settings, null, 2));
-          await deps.blobs.put(bundle.container, settingsKey(bundle.key), settings);
+          await Promise.all([
+            deps.blobs.copy({ container: BASE_APPS, key: context.source }, bundle),
+            deps.blobs.put(bundle.container, settingsKey(bundle.key), settings),
+          ]);
           return {};
         },
         async undo(context) {
