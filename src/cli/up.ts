@@ -47,7 +47,10 @@ async function up(options: Record<string, unknown>): Promise<void> {
 
 function tellPassword(platform: Platform): void {
   if (platform.madePassword === null) return;
-  process.stdout.write(`\n  Sign in as admin with the password ${platform.madePassword}\n  It is shown this once.\n\n`);
+  const login = `npx avishkar login --user admin${platform.url.endsWith(':8010') ? '' : ` --url ${platform.url}`}`;
+  process.stdout.write(
+    `\n  Sign in as admin with the password ${platform.madePassword}\n  It is shown this once. On the command line: ${login}\n\n`,
+  );
 }
 
 async function sample(platform: Platform, signal: AbortSignal): Promise<void> {

@@ -42,6 +42,8 @@ const REGISTER_DEADLINE_MS = 30_000;
 /** On top of the app's own time to become healthy: waiting for a turn, starting the process. */
 const START_MARGIN_MS = 120_000;
 const MOST_ATTEMPTS = 3;
+/** A port that another program holds costs next to nothing to find out, and such ports often lie side by side. */
+const MOST_PORTS = 25;
 
 type T = DeploymentManagerTables;
 
@@ -162,7 +164,8 @@ function tryElsewhere(
   error: AvkError,
   context: DeployContext,
 ): { step: string; context: Partial<DeployContext> } | null {
-  if (!ELSEWHERE.includes(error.code) || context.attempt + 1 >= MOST_ATTEMPTS) return null;
+  const most = error.code === 'AVK_PORT_TAKEN' ? MOST_PORTS : MOST_ATTEMPTS;
+  if (!ELSEWHERE.includes(error.code) || context.attempt + 1 >= most) return null;
   return { step: 'place', context: { attempt: context.attempt + 1 } };
 }
 

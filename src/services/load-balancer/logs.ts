@@ -17,13 +17,14 @@ export async function* lastLogLines(sources: readonly Source[], tail: number): A
 const LOOK_EVERY_MS = 1000;
 
 /**
- * Lines as they are seen, of the replicas there are and of those that are added meanwhile, until the signal aborts.
+ * Lines as they are seen, of the replicas there are and of those that are added meanwhile, until the signal aborts or
+ * the instance is gone and its last lines are told.
  *
- * @param list ids of the replicas there are now
+ * @param list ids of the replicas there are now; null when the instance is gone
  * @param open the lines of one of them, from now on
  */
 export async function* followLogLines(
-  list: () => Promise<string[]>,
+  list: () => Promise<string[] | null>,
   open: (id: string) => Source,
   clock: Clock,
   signal: AbortSignal,
@@ -38,12 +39,17 @@ export async function* followLogLines(
     );
   }
 
-  let look: Promise<null> = Promise.resolve(null);
+  let look: Promise<null> | null = Promise.resolve(null);
   try {
-    while (!signal.aborted) {
-      const next = await Promise.race([look, ...pending.values()]);
+    while (!signal.aborted && (look || pending.size > 0)) {
+      const next = await Promise.race([...(look ? [look] : []), ...pending.values()]);
       if (next === null) {
-        for (const id of await list()) {
+        const ids = await list();
+        if (!ids) {
+          look = null;
+          continue;
+        }
+        for (const id of ids) {
           if (followed.has(id)) continue;
           const iterator = open(id)[Symbol.asyncIterator]();
           followed.set(id, iterator);

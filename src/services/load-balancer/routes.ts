@@ -242,7 +242,8 @@ function instanceRoutes(app: HttpApp, deps: RouteDeps): void {
       }
       // The past is for the replicas of now; those that come later have none.
       const known = new Map(rows.map((row) => [row.id, row]));
-      const list = async (): Promise<string[]> => {
+      const list = async (): Promise<string[] | null> => {
+        if (!(await readApp(deps.database.read, name))) return null;
         for (const row of await matching()) known.set(row.id, row);
         return [...known.keys()];
       };
