@@ -221,7 +221,7 @@ export function blobStoreContract(
     });
 
     check('refuses containers that are none', async (store) => {
-      for (const container of ['', '..', 'a/b', 'UPPER', 'a']) {
+      for (const container of ['', '..', 'a/b', 'under_score', 'a']) {
         await assert.rejects(store.put(container, 'key', Buffer.from('x')), { code: 'AVK_BAD_REQUEST' }, container);
         await assert.rejects(store.list(container), { code: 'AVK_BAD_REQUEST' }, container);
       }

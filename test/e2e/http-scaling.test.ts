@@ -174,6 +174,19 @@ describe('scaling, logs and events', () => {
     await scaled(1);
   });
 
+  test('followed logs end with the instance', async () => {
+    await api.deploy('app', { instanceName: 'ending' });
+    await api.reaches('ending', 'running');
+    const stream = await follow(api, platform.url, '/api/deployedApps/ending/logs?follow=true');
+    try {
+      await eventually(() => stream.events.some(({ data }) => data.line === 'started ending_instance_1'));
+      await api.stop('ending');
+      await Promise.all([stream.ended, api.reaches('ending', 'stopped')]);
+    } finally {
+      stream.close();
+    }
+  });
+
   test('the build has a log of its own', async () => {
     const install = { scripts: { preinstall: 'echo installing-by-hand' }, dependencies: {} };
     await admin.provide({ ...askableApp('built'), 'package.json': JSON.stringify(install) });

@@ -40,6 +40,8 @@ export async function newUser(url: string, admin: Api, username: string, role: s
 
 export interface Followed {
   events: { event: string; data: Record<string, unknown> }[];
+  /** Resolves when either side has ended it. */
+  ended: Promise<void>;
   close(): void;
 }
 
@@ -54,11 +56,10 @@ export async function follow(api: Api, url: string, path: string): Promise<Follo
   assert.match(response.headers.get('content-type') ?? '', /^text\/event-stream/);
   assert.ok(response.body);
   const events: Followed['events'] = [];
-  const reading = readEvents(response.body, (event) => events.push(event));
-  reading.catch((error) => {
+  const ended = readEvents(response.body, (event) => events.push(event)).catch((error) => {
     if (!left.signal.aborted) throw error;
   });
-  return { events, close: () => left.abort() };
+  return { events, ended, close: () => left.abort() };
 }
 
 async function readEvents(
