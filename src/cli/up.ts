@@ -43,6 +43,8 @@ async function up(options: Record<string, unknown>): Promise<void> {
   process.stdout.write('Stopping: apps end with the platform and come back with it …\n');
   await platform.stop();
   process.stdout.write('Stopped.\n');
+  // Whatever could not be ended in its time must not keep the process.
+  process.exit(0);
 }
 
 function tellPassword(platform: Platform): void {

@@ -62,7 +62,8 @@ test('any reason comes back as it was sent', () => {
 
 test('what Python prints is read as it was meant', () => {
   fc.assert(
-    fc.property(value, (given) => assert.deepEqual(parsePythonLiteral(repr(given)), JSON.parse(JSON.stringify(given)))),
+    // Through JSON on both sides: it has no -0, and Python has.
+    fc.property(value, (given) => assert.equal(JSON.stringify(parsePythonLiteral(repr(given))), JSON.stringify(given))),
   );
   fc.assert(fc.property(anyText, (text) => assert.equal(parsePythonLiteral(repr(text)), text)));
 });

@@ -165,5 +165,5 @@ async function smallHome(context: TestContext, mib: number): Promise<{ home: Hom
     context.skip(disk);
     return null;
   }
-  return { home: { ...newHome(), directory: disk.directory }, disk };
+  return { home: newHome(disk.directory), disk };
 }

@@ -39,8 +39,8 @@ export interface TestPlatform {
   kill(): Promise<void>;
 }
 
-export function newHome(): Home {
-  const directory = mkdtempSync(join(tmpdir(), 'avishkar-home-'));
+/** @param directory default a new one */
+export function newHome(directory = mkdtempSync(join(tmpdir(), 'avishkar-home-'))): Home {
   const slot = takeSlot();
   return {
     directory,

@@ -3,12 +3,12 @@ import type { Clock } from '../../ports/clock.ts';
 import type { LogLine } from '../../ports/container-runtime.ts';
 import type { Database } from '../../ports/database.ts';
 import type { Log } from '../../ports/log.ts';
-import { type DeploymentManagerTables, KEPT_BUILD_LINES, replaceBuildLog } from './store.ts';
+import { type DeploymentManagerTables, imageOf, KEPT_BUILD_LINES, replaceBuildLog } from './store.ts';
 
 /** What builds print: live in memory while they run, in the database afterwards. */
 export interface BuildLogs {
-  record<T>(instance: string, build: (log: (line: string) => void) => Promise<T>): Promise<T>;
-  /** The newest build's lines, oldest first. */
+  record<T>(instance: string, image: string, build: (log: (line: string) => void) => Promise<T>): Promise<T>;
+  /** The lines of the build under way, else of the one that made the instance's image; oldest first. */
   read(instance: string): Promise<LogLine[]>;
   /** Calls `listener` with each line of the build under way; `ended` when there is none any more. */
   follow(instance: string, listener: (line: LogLine) => void, ended: () => void): () => void;
@@ -32,7 +32,7 @@ export function createBuildLogs(database: Database<DeploymentManagerTables>, clo
   });
 
   return {
-    async record(instance, build) {
+    async record(instance, image, build) {
       const build_: Running = { lines: [], listeners: new Set() };
       running.set(instance, build_);
       try {
@@ -46,7 +46,7 @@ export function createBuildLogs(database: Database<DeploymentManagerTables>, clo
         // An image that was there already prints nothing; the log of the build that made it is worth keeping.
         if (build_.lines.length > 0) {
           await database
-            .transaction((tx) => replaceBuildLog(tx, instance, build_.lines))
+            .transaction((tx) => replaceBuildLog(tx, image, build_.lines))
             .catch((error) => log.warn({ instance, reason: messageOf(error) }, 'the build log was not kept'));
         }
         running.delete(instance);
@@ -55,14 +55,15 @@ export function createBuildLogs(database: Database<DeploymentManagerTables>, clo
     },
     async read(instance) {
       const current = running.get(instance);
-      const lines =
-        current?.lines ??
-        (await database.read
-          .selectFrom('build_logs')
-          .select(['at', 'line'])
-          .where('instance', '=', instance)
-          .orderBy('position')
-          .execute());
+      if (current) return current.lines.map((entry) => lineOf(instance, entry));
+      const image = await imageOf(database.read, instance);
+      if (image === null) return [];
+      const lines = await database.read
+        .selectFrom('build_logs')
+        .select(['at', 'line'])
+        .where('image', '=', image)
+        .orderBy('position')
+        .execute();
       return lines.map((entry) => lineOf(instance, entry));
     },
     follow(instance, line, ended) {

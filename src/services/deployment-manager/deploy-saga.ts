@@ -72,7 +72,7 @@ export function deploySaga(deps: DeploySagaDeps): SagaDefinition<DeployContext, 
         },
         async run(context, { signal, saga }) {
           await deps.work.building(context.node, signal, () =>
-            deps.builds.record(saga.subject, (log) =>
+            deps.builds.record(saga.subject, context.spec.image, (log) =>
               ensureImage(deps.replica(context.node), context.spec, { signal, log }),
             ),
           );

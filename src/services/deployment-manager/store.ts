@@ -4,8 +4,8 @@ import { type MessengerTables, messengerMigrations } from '../../kernel/messenge
 import { type SagaTables, sagaMigrations } from '../../kernel/saga-store.ts';
 
 export interface DeploymentManagerTables extends MessengerTables, SagaTables {
-  /** What a build printed, newest builds only. */
-  build_logs: { instance: string; position: number; at: number; line: string };
+  /** What the build of an image printed; every instance of it shows the same. */
+  build_logs: { image: string; position: number; at: number; line: string };
 }
 
 export const migrations: Record<string, Migration> = {
@@ -15,11 +15,11 @@ export const migrations: Record<string, Migration> = {
     async up(db) {
       await db.schema
         .createTable('build_logs')
-        .addColumn('instance', 'text', (c) => c.notNull())
+        .addColumn('image', 'text', (c) => c.notNull())
         .addColumn('position', 'integer', (c) => c.notNull())
         .addColumn('at', 'bigint', (c) => c.notNull())
         .addColumn('line', 'text', (c) => c.notNull())
-        .addPrimaryKeyConstraint('build_logs_pk', ['instance', 'position'])
+        .addPrimaryKeyConstraint('build_logs_pk', ['image', 'position'])
         .execute();
     },
   },
@@ -30,11 +30,11 @@ export const KEPT_BUILD_LINES = 2000;
 
 export async function replaceBuildLog(
   tx: Kysely<DeploymentManagerTables>,
-  instance: string,
+  image: string,
   lines: readonly { at: number; line: string }[],
 ): Promise<void> {
-  await tx.deleteFrom('build_logs').where('instance', '=', instance).execute();
-  const rows = lines.slice(-KEPT_BUILD_LINES).map((line, position) => ({ instance, position, ...line }));
+  await tx.deleteFrom('build_logs').where('image', '=', image).execute();
+  const rows = lines.slice(-KEPT_BUILD_LINES).map((line, position) => ({ image, position, ...line }));
   // SQLite takes at most 32,766 values in one statement.
   for (let at = 0; at < rows.length; at += 1000) {
     await tx
@@ -42,4 +42,16 @@ export async function replaceBuildLog(
       .values(rows.slice(at, at + 1000))
       .execute();
   }
+}
+
+/** The image of the instance's newest deployment. */
+export async function imageOf(db: Kysely<DeploymentManagerTables>, instance: string): Promise<string | null> {
+  const saga = await db
+    .selectFrom('sagas')
+    .select('context')
+    .where('kind', '=', 'deploy')
+    .where('subject', '=', instance)
+    .orderBy('created_at', 'desc')
+    .executeTakeFirst();
+  return saga ? (JSON.parse(saga.context) as { spec: { image: string } }).spec.image : null;
 }

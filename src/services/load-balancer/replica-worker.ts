@@ -119,12 +119,18 @@ export function createReplicaWorker(deps: ReplicaWorkerDeps): ReplicaWorker {
   }
 
   async function failed(row: ReplicaRow, error: AvkError): Promise<void> {
-    const failures = row.failures + 1;
     const tail = error.lastLogLines.at(-1);
     const reason = `${error.message}${tail ? `; last log line: ${tail}` : ''}`.slice(0, REASON_LENGTH);
+    const failures = row.failures + 1;
     log.warn({ app: row.app, replica: row.id, node: row.node, failures, reason }, 'a replica did not start');
     // What is left of it would hold the port until the next try.
     await deps.replica(row.node).runtime.stop(row.id, 0);
+    const port = error.code === 'AVK_PORT_TAKEN' ? await nextPort(row) : null;
+    if (port !== null) {
+      // Another program has its port: no fault of the app's, so it goes on at once with the next one.
+      await change(row.id, { state: 'crash-looping', host_port: port, retry_at: 0, since: clock.now(), reason });
+      return;
+    }
     await change(row.id, {
       state: 'crash-looping',
       failures,
@@ -132,15 +138,10 @@ export function createReplicaWorker(deps: ReplicaWorkerDeps): ReplicaWorker {
       since: clock.now(),
       reason,
     });
-    if (error.code === 'AVK_PORT_TAKEN') await movePort(row);
   }
 
-  /** Another program has the replica's port: it gets the next one, and its next try succeeds. */
-  async function movePort(row: ReplicaRow): Promise<void> {
-    await database.transaction(async (tx) => {
-      const port = await freeHostPort(tx, row.node, deps.ports(row.node), row.host_port);
-      if (port !== null) await tx.updateTable('replicas').set({ host_port: port }).where('id', '=', row.id).execute();
-    });
+  function nextPort(row: ReplicaRow): Promise<number | null> {
+    return database.transaction((tx) => freeHostPort(tx, row.node, deps.ports(row.node), row.host_port));
   }
 
   async function takeDown(row: ReplicaRow, stopSeconds: number, cancelled: AbortSignal): Promise<void> {

@@ -3,13 +3,14 @@ import { z } from 'zod';
 import { AvkError } from '../../domain/errors.ts';
 import { resourcesSchema } from '../../domain/manifest.ts';
 import { scoreNode } from '../../domain/placement.ts';
+import { halves, type PortRange } from '../../domain/ports.ts';
 import type { HttpApp } from '../../kernel/http/app.ts';
 import { ndjson } from '../../kernel/http/stream.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Database } from '../../ports/database.ts';
 import type { Fleet } from './fleet.ts';
 import { chooseNode } from './placement.ts';
-import type { NodeManagerTables } from './store.ts';
+import { type NodeManagerTables, nextPort } from './store.ts';
 
 /** History older than this is pruned, also without being asked. */
 export const KEEP_HISTORY_MS = 7 * 24 * 3600 * 1000;
@@ -26,6 +27,7 @@ export interface RouteDeps {
   fleet: Fleet;
   database: Database<NodeManagerTables>;
   clock: Clock;
+  ports: (node: string) => PortRange;
   storeSample: () => Promise<void>;
 }
 
@@ -49,7 +51,12 @@ export function routes(app: HttpApp, deps: RouteDeps): void {
     async () => {
       const chosen = chooseNode(fleet, resourcesSchema.parse({}));
       if (chosen.node === null) throw new AvkError('AVK_NO_NODE', chosen.reason);
-      return { node_name: chosen.node.name, node_ip: chosen.node.address, port: 0, reason: chosen.reason };
+      const { name, address } = chosen.node;
+      const range = halves(deps.ports(name)).firstReplicas;
+      const held = fleet.heldPorts(name);
+      const port = await nextPort(deps.database.read, { node: name, range, held, now: deps.clock.now() });
+      if (port === null) throw new AvkError('AVK_NO_PORT', `no port is free on ${name}`);
+      return { node_name: name, node_ip: address, port, reason: chosen.reason };
     },
   );
 

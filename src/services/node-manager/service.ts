@@ -50,7 +50,7 @@ export function createNodeManager(deps: NodeManagerDeps): Service {
   let timer: Timer | null = null;
 
   messenger.onCommand('give best node', giveBestNode);
-  routes(deps.http, { fleet, database, clock, storeSample });
+  routes(deps.http, { fleet, database, clock, ports: deps.ports, storeSample });
 
   async function giveBestNode(unit: Unit<NodeManagerTables>, message: Message<'give best node'>): Promise<void> {
     // Right after a start no machine has answered yet: have the message delivered again.

@@ -74,11 +74,8 @@ export async function reservePort(
   request: PortRequest,
 ): Promise<{ port: number } | { port: null; reason: string }> {
   await tx.deleteFrom('port_reservations').where('expires_at', '<=', request.now).execute();
-  const rows = await tx.selectFrom('port_reservations').select('port').where('node', '=', request.node).execute();
-  const taken = new Set([...rows.map((row) => row.port), ...request.held]);
-  const cursor = await tx.selectFrom('port_cursors').select('port').where('node', '=', request.node).executeTakeFirst();
-  const [port] = candidatePorts(request.range, cursor?.port ?? null, taken);
-  if (port === undefined) {
+  const port = await nextPort(tx, request);
+  if (port === null) {
     const { first, last } = request.range;
     return { port: null, reason: `no port of ${first}-${last} is free on ${request.node}` };
   }
@@ -99,4 +96,21 @@ export async function reservePort(
     .onConflict((conflict) => conflict.column('node').doUpdateSet({ port }))
     .execute();
   return { port };
+}
+
+/** The port that would be reserved now; null when none is free. */
+export async function nextPort(
+  tx: Tx,
+  request: Pick<PortRequest, 'node' | 'range' | 'held' | 'now'>,
+): Promise<number | null> {
+  const rows = await tx
+    .selectFrom('port_reservations')
+    .select('port')
+    .where('node', '=', request.node)
+    .where('expires_at', '>', request.now)
+    .execute();
+  const taken = new Set([...rows.map((row) => row.port), ...request.held]);
+  const cursor = await tx.selectFrom('port_cursors').select('port').where('node', '=', request.node).executeTakeFirst();
+  const [port] = candidatePorts(request.range, cursor?.port ?? null, taken);
+  return port ?? null;
 }
