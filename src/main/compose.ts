@@ -1,3 +1,4 @@
+import { networkInterfaces } from 'node:os';
 import type { Migration } from 'kysely/migration';
 import { Registry } from 'prom-client';
 import { createInProcessTransport } from '../adapters/service-transport/in-process.ts';
@@ -160,9 +161,20 @@ export async function compose(config: Config, home: Home, engines: Engines, hook
   };
 }
 
-/** Where users reach apps: the address served on, or this machine when that is all of them. */
+/** Where users reach apps: the address served on; when that is all of them, the first that others can reach. */
 export function publicAddress(config: Config): string {
-  return ['0.0.0.0', '::'].includes(config.host) ? '127.0.0.1' : config.host;
+  if (!servesAll(config)) return config.host;
+  const addresses = Object.values(networkInterfaces()).flatMap((entries) => entries ?? []);
+  return addresses.find(({ family, internal }) => family === 'IPv4' && !internal)?.address ?? '127.0.0.1';
+}
+
+/** Where this machine itself reaches the platform. */
+export function ownAddress(config: Config): string {
+  return servesAll(config) ? '127.0.0.1' : config.host;
+}
+
+function servesAll(config: Config): boolean {
+  return ['0.0.0.0', '::'].includes(config.host);
 }
 
 /** The port of a service: PORT for the application manager, then PORT+1 … in the order of the starting document. */

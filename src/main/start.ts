@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { systemClock } from '../adapters/clock/system.ts';
 import { AvkError } from '../domain/errors.ts';
 import type { ServiceName } from '../kernel/service.ts';
-import { type Composition, compose, portOf, publicAddress } from './compose.ts';
+import { type Composition, compose, ownAddress, portOf, publicAddress } from './compose.ts';
 import type { Config } from './config.ts';
 import { type Engines, embeddedEngines, type Hooks } from './engines.ts';
 import { type Home, takeHome } from './home.ts';
@@ -52,7 +52,7 @@ export async function start(config: Config, options: StartOptions = {}): Promise
     const registration = await register(engines, config, ports);
     teardown.add('the registration', () => registration.close());
     return {
-      url: `http://${publicAddress(config)}:${ports.get('application-manager')}`,
+      url: `http://${ownAddress(config)}:${ports.get('application-manager')}`,
       first,
       madePassword,
       composition,

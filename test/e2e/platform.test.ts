@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { describe, type TestContext, test } from 'node:test';
 import { signIn } from '../support/api.ts';
-import { webApp } from '../support/apps.ts';
+import { appOf, webApp } from '../support/apps.ts';
 import { eventually } from '../support/eventually.ts';
 import { type Home, newHome, spawnPlatform, startPlatform } from '../support/platform.ts';
 import { appProcesses } from '../support/processes.ts';
@@ -62,6 +62,29 @@ describe('the platform process', () => {
     assert.equal(again.endpoint, endpoint);
     assert.equal(again.replicas[0]?.id, replicas[0]?.id);
     assert.equal(again.state, 'running');
+    await platform.stop();
+    home.remove();
+  });
+
+  test('a deployment and a stop under way when the platform stops go on at the next start', async () => {
+    const home = newHome();
+    let platform = await startPlatform({ home });
+    let api = await signIn(platform.url);
+    const slow = `setTimeout(() => require('node:http').createServer((q, s) => s.end('ok')).listen(process.env.PORT), 1500);
+process.on('SIGTERM', () => setTimeout(() => process.exit(0), 1500));`;
+    await api.provide(appOf('slow', slow, { health: { path: '/', startSeconds: 30 } }));
+    const leaving = await api.deploy('slow');
+    await api.reaches(leaving, 'running');
+    const coming = await api.deploy('slow');
+    await api.reaches(coming, 'starting');
+    await api.stop(leaving);
+    assert.equal(await platform.stop(), 0, platform.output());
+    platform = await startPlatform({ home });
+    api = await signIn(platform.url);
+    const { endpoint } = await api.reaches(coming, 'running');
+    assert.equal((await fetch(endpoint ?? '')).status, 200);
+    await api.reaches(leaving, 'stopped');
+    assert.equal(appProcesses(home.directory).length, 1);
     await platform.stop();
     home.remove();
   });
