@@ -107,6 +107,7 @@ describe('three machines', () => {
     const three = await scaled(3);
     assert.deepEqual(three.replicas.map(({ node }) => node).sort(), ['node1', 'node2', 'node3']);
     assertInShare(three.replicas);
+    for (const { node, placement } of three.replicas) assert.ok(placement.startsWith(`${node} is `), placement);
     const six = await scaled(6);
     const counts = [...Map.groupBy(six.replicas, ({ node }) => node).values()].map((own) => own.length);
     assert.deepEqual(counts, [2, 2, 2]);

@@ -18,6 +18,7 @@ export interface Instance {
     hostPort: number;
     state: string;
     restarts: number;
+    placement: string;
     reason?: string;
   }[];
 }

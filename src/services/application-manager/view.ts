@@ -16,6 +16,8 @@ export const replicaSchema = z.object({
   cpuPercent: z.number().nullable(),
   memoryPercent: z.number().nullable(),
   restarts: z.number(),
+  /** Why it was put on its machine. */
+  placement: z.string(),
   reason: z.string().optional(),
 });
 export type ReplicaView = z.infer<typeof replicaSchema>;

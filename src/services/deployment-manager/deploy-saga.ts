@@ -117,6 +117,7 @@ export function deploySaga(deps: DeploySagaDeps): SagaDefinition<DeployContext, 
             node: context.node,
             replicaId: context.replicaId,
             address: context.address,
+            placement: context.placementReason,
             spec: context.spec,
           };
           const endpoint = await deps.client.call('load-balancer', 'POST', '/registerApp', {

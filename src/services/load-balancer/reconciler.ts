@@ -191,7 +191,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
   async function choosePlace(
     unit: Unit<LoadBalancerTables>,
     spec: InstanceSpec,
-  ): Promise<{ node: string; host_port: number } | null> {
+  ): Promise<{ node: string; host_port: number; placement: string } | null> {
     const own = await unit.tx.selectFrom('replicas').select(['app', 'node']).execute();
     const here = (node: string): number => own.filter((row) => row.app === spec.instance && row.node === node).length;
     const nodes = deps.fleet.nodes();
@@ -208,7 +208,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
     }
     const port = await freeHostPort(unit.tx, chosen.node, deps.ports(chosen.node));
     if (port === null) log.warn({ app: spec.instance, node: chosen.node }, 'no port is left for a replica');
-    return port === null ? null : { node: chosen.node, host_port: port };
+    return port === null ? null : { node: chosen.node, host_port: port, placement: chosen.reason };
   }
 
   /** Tells the application manager when an instance's health changed. */

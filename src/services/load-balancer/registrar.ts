@@ -18,6 +18,7 @@ export const registrationSchema = z.object({
   node: z.string().max(63).optional(),
   replicaId: z.string().max(64).optional(),
   address: z.object({ ip: z.string(), port: z.int() }).nullable().optional(),
+  placement: z.string().max(2000).optional(),
   spec: instanceSpecSchema.optional(),
 });
 export type Registration = z.infer<typeof registrationSchema>;
@@ -88,6 +89,7 @@ export async function register(
       retry_at: 0,
       since: options.now,
       reason: null,
+      placement: request.placement ?? 'registered there',
     })
     .execute();
   return app;

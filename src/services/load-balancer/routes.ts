@@ -268,6 +268,7 @@ function instanceView(deps: RouteDeps, row: AppRow, replicas: readonly ReplicaRo
       cpuPercent: deps.fleet.usage(replica.id)?.cpuPercent ?? null,
       memoryPercent: deps.fleet.usage(replica.id)?.memoryPercent ?? null,
       restarts: replica.restarts,
+      placement: replica.placement,
       ...(replica.reason ? { reason: replica.reason } : {}),
     })),
   };

@@ -38,6 +38,8 @@ export interface LoadBalancerTables extends MessengerTables {
     retry_at: number;
     since: number;
     reason: string | null;
+    /** Why it was put on its machine. */
+    placement: string;
   };
   /** What was deregistered, so that a late registration of it is refused. */
   tombstones: { app: string; generation: number; container_id: string; at: number };
@@ -89,6 +91,7 @@ export const migrations: Record<string, Migration> = {
         .addColumn('retry_at', 'bigint', (c) => c.notNull())
         .addColumn('since', 'bigint', (c) => c.notNull())
         .addColumn('reason', 'text')
+        .addColumn('placement', 'text', (c) => c.notNull())
         .addUniqueConstraint('replicas_number', ['app', 'number'])
         .addUniqueConstraint('replicas_port', ['node', 'host_port'])
         .execute();
