@@ -104,6 +104,11 @@ const PRUNE_EVERY_MS = 3600 * 1000;
 const RELAY_BATCH = 500;
 const RELAY_RETRY_MS = 500;
 const FORGET_MS = 1000;
+/**
+ * What nobody understands is passed over, so what fails has a reason that may pass, such as a full disk: at the longest
+ * back-off of 30 s this is about a day. Only its own key waits for it.
+ */
+const MOST_ATTEMPTS = 3000;
 
 /**
  * Inbox and outbox of one service. A handler's state changes, the note that the message was seen and the messages it
@@ -265,7 +270,12 @@ export function createMessenger<Tables extends MessengerTables>(options: Messeng
       relay();
       schedulePrune();
       if (options.listens.length > 0) {
-        subscription = await bus.subscribe({ topics: options.listens, group: options.service, handler: receive });
+        subscription = await bus.subscribe({
+          topics: options.listens,
+          group: options.service,
+          handler: receive,
+          maxAttempts: MOST_ATTEMPTS,
+        });
       }
     },
     async stop() {

@@ -25,8 +25,8 @@ export interface Fleet {
   promise(node: string, resources: Resources): void;
   /** Ports held by containers on the machine, as last listed. */
   heldPorts(node: string): ReadonlySet<number>;
-  /** True once every machine has answered or had its time to. */
-  settled(): boolean;
+  /** Resolves once every machine has answered or had its time to; before that nothing is known of them. */
+  settled(): Promise<void>;
   /** Calls `listener` after every sample. Returns the way to stop. */
   onSample(listener: () => void): () => void;
   start(): void;
@@ -47,6 +47,7 @@ export const PROBE_EVERY_MS = 500;
 /** How long a promise counts; by then the replica shows in the samples. */
 const PROMISE_MS = 10_000;
 const SETTLE_MS = 5000;
+const SETTLE_POLL_MS = 20;
 const LONGEST_RECONNECT_MS = 5000;
 const LIST_EVERY_MS = 5000;
 
@@ -62,7 +63,6 @@ export function createFleet(options: { machines: readonly Machine[]; clock: Cloc
   const stopping = new AbortController();
   const listeners = new Set<() => void>();
   const loops: Promise<void>[] = [];
-  let startedAt = 0;
 
   async function follow(node: Known): Promise<void> {
     let wait = PROBE_EVERY_MS;
@@ -140,8 +140,13 @@ export function createFleet(options: { machines: readonly Machine[]; clock: Cloc
       });
     },
     heldPorts: (name) => known.get(name)?.ports ?? new Set(),
-    settled: () =>
-      [...known.values()].every((node) => node.seenAt !== null) || clock.monotonic() - startedAt > SETTLE_MS,
+    async settled() {
+      const until = clock.monotonic() + SETTLE_MS;
+      while (!stopping.signal.aborted && clock.monotonic() < until) {
+        if ([...known.values()].every((node) => node.seenAt !== null)) return;
+        await clock.sleep(SETTLE_POLL_MS, stopping.signal).catch(() => undefined);
+      }
+    },
     onSample(listener) {
       listeners.add(listener);
       return () => {
@@ -149,7 +154,6 @@ export function createFleet(options: { machines: readonly Machine[]; clock: Cloc
       };
     },
     start() {
-      startedAt = clock.monotonic();
       for (const node of known.values()) loops.push(follow(node), list(node));
     },
     async stop() {

@@ -1,4 +1,4 @@
-import { AvkError, messageOf } from '../../domain/errors.ts';
+import { messageOf } from '../../domain/errors.ts';
 import { resourcesSchema } from '../../domain/manifest.ts';
 import { halves, type PortRange } from '../../domain/ports.ts';
 import type { HttpApp } from '../../kernel/http/app.ts';
@@ -48,13 +48,12 @@ export function createNodeManager(deps: NodeManagerDeps): Service {
     log,
   });
   let timer: Timer | null = null;
+  let listening: Promise<void> = Promise.resolve();
 
   messenger.onCommand('give best node', giveBestNode);
   routes(deps.http, { fleet, database, clock, ports: deps.ports, storeSample });
 
   async function giveBestNode(unit: Unit<NodeManagerTables>, message: Message<'give best node'>): Promise<void> {
-    // Right after a start no machine has answered yet: have the message delivered again.
-    if (!fleet.settled()) throw new AvkError('AVK_NO_NODE', 'the machines have not answered yet');
     const instance = message.fields.name;
     const resources = resourcesSchema.catch(resourcesSchema.parse({})).parse(message.data.resources ?? {});
     const chosen = chooseNode(fleet, resources);
@@ -135,12 +134,17 @@ export function createNodeManager(deps: NodeManagerDeps): Service {
     async start() {
       fleet.start();
       keepHistory();
-      await messenger.start();
+      // Questions wait until there is something to answer them with; everything else can be asked at once.
+      listening = fleet
+        .settled()
+        .then(() => messenger.start())
+        .catch((error) => log.error({ reason: messageOf(error) }, 'the node manager does not listen'));
     },
     async stop() {
       timer?.cancel();
-      await messenger.stop();
       await fleet.stop();
+      await listening;
+      await messenger.stop();
     },
   };
 }
