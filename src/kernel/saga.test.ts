@@ -275,7 +275,7 @@ for (const [kind, behaviour, seed] of [
   test(`a deployment ${kind} survives a crash at every point of its journal`, async (t) => {
     const lab = await newLab(t, seed);
     const points = await pointsOf(lab, behaviour);
-    assert.ok(points.length >= 17, `${points}`);
+    assert.ok(points.length >= 13, `${points}`);
     for (const point of points) {
       const subject = await runWith(lab, point, () => lab.crash());
       await lab.restart();
@@ -295,7 +295,9 @@ for (const [kind, behaviour, seed] of [
       const end = await lab.end(subject);
       const live = await cancelled;
       if (!live) {
-        assert.equal(point, 'deploy.end.ended.after', 'only what is over cannot be cancelled');
+        // The last step's end and the saga's are one transaction.
+        const over = ['deploy.register.finished.after', 'deploy.end.ended.after'];
+        assert.ok(over.includes(point), `only what is over cannot be cancelled: ${point}`);
         continue;
       }
       // What had begun to fail keeps its reason.

@@ -207,16 +207,34 @@ export function createSagas<Tables extends SagaTables>(options: SagaOptions<Tabl
       }
       const added = await runStep(row, step, context, entry.abort.signal);
       // A cancel that came while the step ended is seen by the next turn of the loop, with the step's result on record.
-      await journal(row, step.name, 'finished', {
-        step: row.step + 1,
-        entered: 0,
-        context: JSON.stringify({ ...(context as object), ...added }),
-      });
+      const change = { step: row.step + 1, entered: 0, context: JSON.stringify({ ...(context as object), ...added }) };
+      await journal(row, step.name, 'finished', change, (unit) => goOn(unit, { ...row, ...change }));
     } catch (error) {
       if (error instanceof Stopping) throw error;
       if (error instanceof Cancelled) return;
       await recoverOrFail(row, step, context, asAvkError(error));
     }
+  }
+
+  /**
+   * What follows a step that was just journaled as finished, in the same transaction: the next step is entered, or the
+   * saga ended. One commit less per step. A cancel that came meanwhile is left to the next turn of the loop.
+   */
+  async function goOn(unit: Unit<Tables>, row: SagaRow): Promise<void> {
+    const tx = sagaTables(unit.tx);
+    const now = await readSaga(tx, row.id);
+    if (now?.cancel_reason != null) return;
+    const definition = definitionOf(row);
+    const next = definition.steps[row.step];
+    const context = JSON.parse(row.context) as unknown;
+    if (next) {
+      await writeSaga(tx, row.id, { entered: 1 }, { step: next.name, event: 'entered' }, clock.now());
+      await next.enter?.(unit, context, refOf(row));
+    } else {
+      await writeSaga(tx, row.id, { state: 'done' }, { step: 'end', event: 'ended' }, clock.now());
+      await definition.onDone(unit, context, refOf(row));
+    }
+    unit.after(() => options.onJournal?.(`${row.kind}.${next ? `${next.name}.entered` : 'end.ended'}.after`));
   }
 
   /** Ends a saga that went well, unless it was cancelled in the last moment: then the next turn takes it back. */
@@ -320,10 +338,9 @@ export function createSagas<Tables extends SagaTables>(options: SagaOptions<Tabl
       const change = answerChange(row, step, context, message);
       const event: JournalEvent = change.failure ? 'failed' : 'finished';
       await writeSaga(tx, row.id, change, { step: step.name, event }, clock.now());
-      unit.after(() => {
-        options.onJournal?.(`${row.kind}.${step.name}.${event}.after`);
-        live.get(row.id)?.wake();
-      });
+      unit.after(() => options.onJournal?.(`${row.kind}.${step.name}.${event}.after`));
+      if (event === 'finished') await goOn(unit, { ...row, ...change });
+      unit.after(() => live.get(row.id)?.wake());
       return;
     }
     log.debug({ requestId: message.requestId, verb: message.verb }, 'an answer that nobody waits for');

@@ -28,24 +28,27 @@ type Scenario = 'deploy' | 'stop' | 'scale' | 'fail' | 'cancel' | 'answer a bare
 
 const both = (step: string): string[] => [`${step}.before`, `${step}.after`];
 
-/** Every entry of every journal, by name. An answer is journaled with the message that brought it, hence only `after`. */
+/**
+ * Every entry of every journal, by name. An answer is journaled with the message that brought it, and what follows a
+ * step with that step's own end, hence only `after` for those.
+ */
 const POINTS: Record<Scenario, string[]> = {
   deploy: [
     ...both('launch.populate.entered'),
     ...both('launch.populate.finished'),
-    ...both('launch.end.ended'),
+    'launch.end.ended.after',
     ...both('deploy.place.entered'),
     'deploy.place.finished.after',
-    ...both('deploy.build.entered'),
+    'deploy.build.entered.after',
     ...both('deploy.build.finished'),
-    ...both('deploy.start.entered'),
+    'deploy.start.entered.after',
     ...both('deploy.start.finished'),
-    ...both('deploy.register.entered'),
+    'deploy.register.entered.after',
     ...both('deploy.register.finished'),
-    ...both('deploy.end.ended'),
+    'deploy.end.ended.after',
   ],
-  stop: [...both('stop.deregister.entered'), ...both('stop.deregister.finished'), ...both('stop.end.ended')],
-  scale: [...both('scale.tell.entered'), ...both('scale.tell.finished'), ...both('scale.end.ended')],
+  stop: [...both('stop.deregister.entered'), ...both('stop.deregister.finished'), 'stop.end.ended.after'],
+  scale: [...both('scale.tell.entered'), ...both('scale.tell.finished'), 'scale.end.ended.after'],
   fail: [
     ...both('deploy.start.failed'),
     ...both('deploy.start.undone'),
@@ -53,11 +56,7 @@ const POINTS: Record<Scenario, string[]> = {
     ...both('deploy.place.undone'),
     ...both('deploy.end.ended'),
   ],
-  'answer a bare message': [
-    ...both('request.ask.entered'),
-    ...both('request.ask.finished'),
-    ...both('request.end.ended'),
-  ],
+  'answer a bare message': [...both('request.ask.entered'), ...both('request.ask.finished'), 'request.end.ended.after'],
   cancel: [...both('deploy.start.failed'), ...both('deploy.start.undone'), ...both('deploy.end.ended')],
 };
 
