@@ -61,6 +61,8 @@ export const messengerMigrations: Record<string, Migration> = {
 export type Message<V extends Verb = Verb> = Extract<Text, { verb: V }> & {
   requestId: string;
   from: string;
+  /** When it was put on the bus, milliseconds since the Unix epoch. */
+  sentAt: number;
   data: Record<string, unknown>;
 };
 
@@ -309,7 +311,13 @@ function read(delivery: Delivery, log: Log): Message | null {
       log.warn({ topic: delivery.topic, offset: delivery.offset }, 'message passed over: its text is unknown');
       return null;
     }
-    return { ...text, requestId: envelope.request_id, from: envelope.from_topic, data: envelope.data ?? {} };
+    return {
+      ...text,
+      requestId: envelope.request_id,
+      from: envelope.from_topic,
+      sentAt: delivery.publishedAt,
+      data: envelope.data ?? {},
+    };
   } catch (error) {
     log.warn({ topic: delivery.topic, offset: delivery.offset, reason: messageOf(error) }, 'message passed over');
     return null;

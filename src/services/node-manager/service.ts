@@ -1,4 +1,4 @@
-import { messageOf } from '../../domain/errors.ts';
+import { AvkError, messageOf } from '../../domain/errors.ts';
 import { resourcesSchema } from '../../domain/manifest.ts';
 import { halves, type PortRange } from '../../domain/ports.ts';
 import type { HttpApp } from '../../kernel/http/app.ts';
@@ -33,6 +33,8 @@ export interface NodeManagerDeps {
 
 /** Longer than any deployment takes from its placement to its container. */
 const RESERVATION_MS = 60 * 60 * 1000;
+/** How long a question waits for machines that do not answer; shorter than its asker does. */
+const PATIENCE_MS = 20_000;
 const STORE_EVERY_MS = 60_000;
 
 export function createNodeManager(deps: NodeManagerDeps): Service {
@@ -65,6 +67,9 @@ export function createNodeManager(deps: NodeManagerDeps): Service {
         ...data,
       });
     if (chosen.node === null) {
+      // A machine that is silent for the moment, or starved by many starts at once, may be back in a second.
+      const silent = fleet.view().nodes.some(({ state }) => state === 'suspect' || state === 'lost');
+      if (silent && clock.now() - message.sentAt < PATIENCE_MS) throw new AvkError('AVK_NO_NODE', chosen.reason);
       answer({ error: 'AVK_NO_NODE', app_name: instance }, { reason: chosen.reason });
       return;
     }
