@@ -1,10 +1,11 @@
-import { AvkError, asAvkError, type ErrorCode, messageOf } from '../domain/errors.ts';
-import type { Verb } from '../domain/message.ts';
+import { AvkError, asAvkError, messageOf } from '../domain/errors.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Database } from '../ports/database.ts';
 import type { Log } from '../ports/log.ts';
 import { withDeadline } from './deadline.ts';
 import type { Message, Messenger, Unit } from './messenger.ts';
+import { type AnyDefinition, type AnyStep, refOf, type Sagas } from './saga-definition.ts';
+import { errorOf, failureOf, triedInVain } from './saga-failure.ts';
 import {
   forgetSagas,
   type JournalEvent,
@@ -16,70 +17,6 @@ import {
   sagaTables,
   writeSaga,
 } from './saga-store.ts';
-
-/**
- * One step of a saga. It is journaled before (`enter`) and after; between the two it either does something (`run`)
- * or waits for a message (`answer`). After a crash an entered step is run again, so `run` must find the work of its
- * predecessor and go on from there.
- */
-export interface Step<Context, Tables> {
-  name: string;
-  /** Milliseconds for the whole step, retries included. Counted anew after a restart of the platform. */
-  deadlineMs: (context: Context) => number;
-  /** In the transaction that enters the step: the question to ask, the state to show. */
-  enter?: (unit: Unit<Tables>, context: Context, saga: SagaRef) => Promise<void>;
-  /** Returns what to add to the context. Retried while it fails with an error that says it may pass. */
-  run?: (context: Context, tools: StepTools) => Promise<Partial<Context>>;
-  answer?: {
-    verb: Verb;
-    /** @throws AvkError to fail the step */
-    accept: (context: Context, message: Message) => Partial<Context>;
-  };
-  /** Takes the step back; also called when it was entered and not finished. Must bear being called twice. */
-  undo?: (context: Context, tools: StepTools) => Promise<void>;
-  /** Where to go on when the step failed with this error: back to an earlier step with a changed context, or null to fail. */
-  recover?: (error: AvkError, context: Context) => { step: string; context: Partial<Context> } | null;
-}
-
-export interface StepTools {
-  /** Aborts at the deadline and when the saga is cancelled. */
-  signal: AbortSignal;
-  saga: SagaRef;
-}
-
-export interface SagaRef {
-  id: string;
-  kind: string;
-  subject: string;
-  requestId: string;
-}
-
-export interface SagaDefinition<Context, Tables> {
-  kind: string;
-  steps: readonly Step<Context, Tables>[];
-  /** In the transaction that ends it. */
-  onDone: (unit: Unit<Tables>, context: Context, saga: SagaRef) => Promise<void>;
-  onFailed: (
-    unit: Unit<Tables>,
-    context: Context,
-    saga: SagaRef,
-    failure: SagaFailure & { cancelled: boolean },
-  ) => Promise<void>;
-}
-
-export interface Sagas<Tables> {
-  define<Context>(definition: SagaDefinition<Context, Tables>): void;
-  /** Begins one; it runs once the unit's transaction is committed. */
-  begin<Context>(unit: Unit<Tables>, kind: string, saga: Omit<SagaRef, 'kind'>, context: Context): Promise<void>;
-  /** Asks a live saga to end and take its steps back. False when there is none. */
-  cancel(unit: Unit<Tables>, kind: string, subject: string, reason: string): Promise<boolean>;
-  /** The live saga of that kind about that subject. */
-  find(unit: Unit<Tables>, kind: string, subject: string): Promise<SagaRef | null>;
-  /** Goes on with all that a crash or a stop interrupted. */
-  start(): Promise<void>;
-  /** Lets go of all; they go on at the next start. */
-  stop(): Promise<void>;
-}
 
 export interface SagaOptions<Tables> {
   database: Database<Tables>;
@@ -98,9 +35,6 @@ const LONGEST_RETRY_MS = 2000;
 /** As long as the inbox remembers commands. */
 const KEEP_MS = 7 * 24 * 3600 * 1000;
 const SETTLE_MS = 5000;
-
-type AnyStep<Tables> = Step<unknown, Tables>;
-type AnyDefinition<Tables> = SagaDefinition<unknown, Tables>;
 
 interface LiveSaga {
   /** Ends the step: a cancel, or a stop. */
@@ -508,24 +442,4 @@ export function createSagas<Tables extends SagaTables>(options: SagaOptions<Tabl
       .where('state', 'in', LIVE)
       .executeTakeFirst();
   }
-}
-
-function refOf(row: SagaRow): SagaRef {
-  return { id: row.id, kind: row.kind, subject: row.subject, requestId: row.request_id };
-}
-
-function failureOf(step: string, error: AvkError): SagaFailure {
-  return { code: error.code, reason: error.message, step, lastLogLines: error.lastLogLines };
-}
-
-/** What kept the step from succeeding until its deadline says more than that it took too long, and `recover` goes by it. */
-function triedInVain(deadline: AvkError, last: AvkError): AvkError {
-  return new AvkError(last.code, `${deadline.message}; the last try failed: ${last.message}`, {
-    cause: last,
-    lastLogLines: last.lastLogLines,
-  });
-}
-
-function errorOf(failure: SagaFailure): AvkError {
-  return new AvkError(failure.code as ErrorCode, failure.reason, { lastLogLines: failure.lastLogLines });
 }

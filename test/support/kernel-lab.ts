@@ -11,7 +11,8 @@ import {
   type MessengerTables,
   messengerMigrations,
 } from '../../src/kernel/messenger.ts';
-import { createSagas, type Sagas } from '../../src/kernel/saga.ts';
+import { createSagas } from '../../src/kernel/saga.ts';
+import type { Sagas } from '../../src/kernel/saga-definition.ts';
 import { type SagaTables, sagaMigrations } from '../../src/kernel/saga-store.ts';
 import type { Clock, Timer } from '../../src/ports/clock.ts';
 import type { Database } from '../../src/ports/database.ts';

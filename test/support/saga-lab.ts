@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { AvkError } from '../../src/domain/errors.ts';
-import type { SagaDefinition, StepTools } from '../../src/kernel/saga.ts';
+import type { SagaDefinition, StepTools } from '../../src/kernel/saga-definition.ts';
 import { readSaga, type SagaRow } from '../../src/kernel/saga-store.ts';
 import type { Clock } from '../../src/ports/clock.ts';
 import { eventually } from './eventually.ts';

@@ -5,7 +5,7 @@ import { isReserved, nameKey } from '../../domain/names.ts';
 import { MASK, resolveSettings } from '../../domain/settings.ts';
 import type { Events } from '../../kernel/events.ts';
 import type { Messenger, Unit } from '../../kernel/messenger.ts';
-import type { Sagas } from '../../kernel/saga.ts';
+import type { Sagas } from '../../kernel/saga-definition.ts';
 import type { SecretBox } from '../../kernel/secret-box.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Random } from '../../ports/random.ts';

@@ -1,6 +1,6 @@
 import type { InstanceSpec } from '../../domain/instance.ts';
 import type { Unit } from '../../kernel/messenger.ts';
-import type { SagaDefinition } from '../../kernel/saga.ts';
+import type { SagaDefinition } from '../../kernel/saga-definition.ts';
 import type { BlobStore } from '../../ports/blob-store.ts';
 import { BASE_APPS } from './catalogue.ts';
 import type { ApplicationManagerTables } from './store.ts';

@@ -1,6 +1,6 @@
 import { AvkError } from '../../domain/errors.ts';
 import type { Scale } from '../../domain/manifest.ts';
-import type { SagaDefinition } from '../../kernel/saga.ts';
+import type { SagaDefinition } from '../../kernel/saga-definition.ts';
 import type { ServiceClient } from '../../kernel/service-client.ts';
 import type { ApplicationManagerTables } from './store.ts';
 

@@ -5,7 +5,7 @@ import { parseNodeAnswer } from '../../domain/message.ts';
 import { replicaName } from '../../domain/names.ts';
 import type { Message, Unit } from '../../kernel/messenger.ts';
 import { ensureImage, type ReplicaDeps, startDeadlineMs, startReplica, waitHealthy } from '../../kernel/replica.ts';
-import type { SagaDefinition, SagaRef } from '../../kernel/saga.ts';
+import type { SagaDefinition, SagaRef } from '../../kernel/saga-definition.ts';
 import type { ServiceClient } from '../../kernel/service-client.ts';
 import type { BuildLogs } from './build-logs.ts';
 import type { NodeWork } from './node-work.ts';

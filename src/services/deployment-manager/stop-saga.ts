@@ -1,4 +1,4 @@
-import type { SagaDefinition } from '../../kernel/saga.ts';
+import type { SagaDefinition } from '../../kernel/saga-definition.ts';
 import type { ServiceClient } from '../../kernel/service-client.ts';
 import type { DeploymentManagerTables } from './store.ts';
 
