@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { appsAnswer } from './answers.ts';
+import { clock } from './clock.ts';
 import { clientCommand, contextOf } from './command.ts';
 import { ago, bytes, table } from './format.ts';
 
@@ -18,7 +19,7 @@ export function appsCommand(): Command {
         if (!newest) return [];
         const { manifest, version, sizeBytes, uploadedAt, uploadedBy } = newest;
         const older = versions.length > 1 ? ` (+${versions.length - 1})` : '';
-        const uploaded = `${ago(uploadedAt, Date.now())} by ${uploadedBy}`;
+        const uploaded = `${ago(uploadedAt, clock.now())} by ${uploadedBy}`;
         const text = shorten(manifest.description.split('\n')[0] ?? '');
         return [[name, `${version}${older}`, manifest.runtime, bytes(sizeBytes), uploaded, text]];
       });

@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { AvkError, ERRORS, type ErrorCode, messageOf } from '../domain/errors.ts';
+import { clock, random } from './clock.ts';
 import { type Credential, readCredentials } from './credentials.ts';
 import { parseEvents, type ServerEvent } from './sse.ts';
 
@@ -52,7 +53,7 @@ function tokenFor(url: string, env: Environment): string | null {
   if (env.AVISHKAR_TOKEN) return env.AVISHKAR_TOKEN;
   const known: Credential | undefined = readCredentials(env).platforms[url];
   if (!known) return null;
-  if (Date.parse(known.expiresAt) <= Date.now()) throw signIn(url, 'your sign-in has expired');
+  if (Date.parse(known.expiresAt) <= clock.now()) throw signIn(url, 'your sign-in has expired');
   return known.token;
 }
 
@@ -71,7 +72,7 @@ function clientWith(url: string, token: () => string | null): Client {
     };
     let response: Response;
     try {
-      const signal = init.signal ?? AbortSignal.timeout(ms ?? CALL_MS);
+      const signal = init.signal ?? deadline(ms ?? CALL_MS);
       response = await fetch(`${url}${path}`, { ...init, method, headers, signal });
     } catch (error) {
       throw unreachable(url, error);
@@ -102,7 +103,7 @@ function clientWith(url: string, token: () => string | null): Client {
       return read(await send('POST', path, init, CALL_MS), schema);
     },
     async upload(path, { name, content }, schema) {
-      const boundary = `avishkar-${crypto.randomUUID()}`;
+      const boundary = `avishkar-${random.uuid()}`;
       const body = multipart(boundary, name, content);
       const init = { headers: { 'content-type': `multipart/form-data; boundary=${boundary}` }, body, duplex: 'half' };
       const response = await send('POST', path, init as unknown as RequestInit, UPLOAD_MS);
@@ -110,22 +111,22 @@ function clientWith(url: string, token: () => string | null): Client {
     },
     async *events(path, signal, opened) {
       const silence = new AbortController();
-      let timer = setTimeout(() => silence.abort(), SILENCE_MS);
+      let timer = clock.after(SILENCE_MS, () => silence.abort());
       const init = { headers: { accept: 'text/event-stream' }, signal: AbortSignal.any([signal, silence.signal]) };
       try {
         const { body } = await send('GET', path, init, null);
         if (!body) return;
         opened?.();
         for await (const event of parseEvents(body)) {
-          clearTimeout(timer);
-          timer = setTimeout(() => silence.abort(), SILENCE_MS);
+          timer.cancel();
+          timer = clock.after(SILENCE_MS, () => silence.abort());
           if (event) yield event;
         }
       } catch (error) {
         if (signal.aborted) return;
         throw error instanceof AvkError ? error : unreachable(url, error);
       } finally {
-        clearTimeout(timer);
+        timer.cancel();
       }
     },
   };
@@ -189,4 +190,13 @@ function unreachable(url: string, error: unknown): AvkError {
 
 function notOurs(url: string, why: string, cause?: unknown): AvkError {
   return new AvkError('AVK_INTERNAL', `what answers at ${url} is no Avishkar of this version: ${why}`, { cause });
+}
+
+/** Aborts after `ms`, as fetch reports it: with a TimeoutError. Does not keep the process alive. */
+function deadline(ms: number): AbortSignal {
+  const controller = new AbortController();
+  clock.after(ms, () => controller.abort(new DOMException(`no answer within ${ms} ms`, 'TimeoutError')), {
+    background: true,
+  });
+  return controller.signal;
 }

@@ -1,6 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { AvkError } from '../domain/errors.ts';
 import type { Client } from './client.ts';
+import { clock } from './clock.ts';
 import type { ServerEvent } from './sse.ts';
 
 const FIRST_PAUSE_MS = 250;
@@ -45,7 +45,7 @@ export async function* follow(client: Client, options: FollowOptions): AsyncGene
       if (!connected || !(error instanceof AvkError && error.retryable)) throw error;
       options.lost?.(error.message);
     }
-    await sleep(pause, undefined, { signal }).catch(() => undefined);
+    await clock.sleep(pause, signal).catch(() => undefined);
     pause = Math.min(pause * 2, LONGEST_PAUSE_MS);
   }
 }

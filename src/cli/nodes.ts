@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { nodesAnswer } from './answers.ts';
+import { clock } from './clock.ts';
 import { clientCommand, contextOf } from './command.ts';
 import { ago, table } from './format.ts';
 import { percent } from './ps.ts';
@@ -19,7 +20,7 @@ export function nodesCommand(): Command {
       percent(node.diskPercent),
       node.score.toFixed(1),
       String(node.replicas),
-      node.lastSeen === null ? 'never' : ago(node.lastSeen, Date.now()),
+      node.lastSeen === null ? 'never' : ago(node.lastSeen, clock.now()),
       node.reason ?? '',
     ]);
     const head = ['NAME', 'ADDRESS', 'STATE', 'CPU', 'MEMORY', 'DISK', 'SCORE', 'REPLICAS', 'SEEN', ''];

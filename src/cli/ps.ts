@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { type Instance, instanceAnswer, instancesAnswer } from './answers.ts';
+import { clock } from './clock.ts';
 import { clientCommand, contextOf } from './command.ts';
 import { ago, type Paint, table } from './format.ts';
 import { instancePath } from './wait.ts';
@@ -14,7 +15,7 @@ export function psCommand(): Command {
       if (name !== undefined) {
         const instance = await client.get(instancePath(name), instanceAnswer);
         if (out.json) return out.document(instance);
-        return out.say(detail(instance, out.paint, Date.now()));
+        return out.say(detail(instance, out.paint, clock.now()));
       }
       const answer = await client.get('/api/deployedApps/getDeployedApps/', instancesAnswer);
       const shown = answer.apps.filter(({ state }) => options.all || !['stopped', 'cancelled'].includes(state));
@@ -22,7 +23,7 @@ export function psCommand(): Command {
       const hidden = answer.apps.length - shown.length;
       if (shown.length === 0)
         out.say('Nothing is deployed. Deploy an app: npx avishkar deploy APP (npx avishkar apps lists them)');
-      else out.say(list(shown, out.paint, Date.now()));
+      else out.say(list(shown, out.paint, clock.now()));
       if (hidden > 0) out.hint(`${hidden} stopped or cancelled; see them with --all.`);
     });
 }

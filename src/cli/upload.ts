@@ -6,6 +6,7 @@ import type { Command } from 'commander';
 import { AvkError, messageOf } from '../domain/errors.ts';
 import { zipFolder } from '../main/zip-folder.ts';
 import { uploadAnswer } from './answers.ts';
+import { clock } from './clock.ts';
 import { clientCommand, contextOf } from './command.ts';
 import { bytes } from './format.ts';
 
@@ -60,11 +61,11 @@ const SHOW_EVERY_MS = 100;
 
 /** Counts what goes out, and shows it to a person who has waited for a second. */
 function createProgress(parcel: Parcel) {
-  const began = performance.now();
+  const began = clock.monotonic();
   let sent = 0;
   let shownAt = 0;
   function show(): void {
-    const now = performance.now();
+    const now = clock.monotonic();
     if (!process.stderr.isTTY || now - began < SHOW_AFTER_MS || now - shownAt < SHOW_EVERY_MS) return;
     shownAt = now;
     const of = parcel.size === null ? '' : ` of ${bytes(parcel.size)}, ${Math.floor((sent / parcel.size) * 100)} %`;

@@ -1,7 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { AvkError } from '../domain/errors.ts';
 import { type Instance, instanceAnswer } from './answers.ts';
 import type { Client } from './client.ts';
+import { clock } from './clock.ts';
 
 const EVERY_MS = 150;
 /** A platform that restarts is back by then. */
@@ -26,9 +26,9 @@ export async function waitUntil(
   wanted: (instance: Instance) => boolean,
   { signal, look }: WaitOptions,
 ): Promise<Instance> {
-  const end = performance.now() + LONGEST_MS;
+  const end = clock.monotonic() + LONGEST_MS;
   let goneSince: number | null = null;
-  while (performance.now() < end) {
+  while (clock.monotonic() < end) {
     if (signal.aborted) throw new AvkError('AVK_CANCELLED', `not waiting for ${name} any longer; it goes on`);
     try {
       const instance = await client.get(instancePath(name), instanceAnswer);
@@ -37,10 +37,10 @@ export async function waitUntil(
       goneSince = null;
     } catch (error) {
       if (!(error instanceof AvkError && error.retryable)) throw error;
-      goneSince ??= performance.now();
-      if (performance.now() - goneSince > GONE_MS) throw error;
+      goneSince ??= clock.monotonic();
+      if (clock.monotonic() - goneSince > GONE_MS) throw error;
     }
-    await sleep(EVERY_MS, undefined, { signal }).catch(() => undefined);
+    await clock.sleep(EVERY_MS, signal).catch(() => undefined);
   }
   throw new AvkError(
     'AVK_DEADLINE',

@@ -202,6 +202,23 @@ require('node:http').createServer((q, s) => s.end(String(odd(3)))).listen(proces
     }
   });
 
+  test('a deployment goes past neighbouring ports that other programs hold', async () => {
+    await api.provide(webApp('settler'));
+    const first = await api.reaches(await api.deploy('settler'), 'running');
+    const taken = first.replicas[0]?.hostPort ?? 0;
+    const others = [1, 2, 3, 4, 5].map((step) => createServer().listen(taken + step, '127.0.0.1'));
+    try {
+      const second = await api.reaches(await api.deploy('settler'), 'running');
+      assert.equal(second.replicas[0]?.hostPort, taken + 6);
+      for (const { instanceName } of [first, second]) {
+        await api.stop(instanceName);
+        await api.reaches(instanceName, 'stopped');
+      }
+    } finally {
+      for (const other of others) other.close();
+    }
+  });
+
   test('a public port that another program holds is passed over', async () => {
     await api.provide(webApp('neighbour'));
     const first = await api.reaches(await api.deploy('neighbour'), 'running');
