@@ -10,6 +10,7 @@ import type { SecretBox } from '../../kernel/secret-box.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Random } from '../../ports/random.ts';
 import { DEPLOYED_APPS, type LaunchContext } from './launch-saga.ts';
+import { requireStarted } from './platform-gate.ts';
 import type { ScaleContext } from './scale-saga.ts';
 import {
   type ApplicationManagerTables,
@@ -83,6 +84,7 @@ export function createInstances(deps: InstancesDeps): Instances {
         const earlier = await recall(unit, by, idempotencyKey, request);
         if (earlier) return earlier;
       }
+      await requireStarted(unit.tx);
       const app = await readBaseApp(unit.tx, request.appName, request.version);
       if (!app) throw await unknownApp(unit, request);
       const manifest = manifestOf(app);
@@ -210,6 +212,7 @@ export function createInstances(deps: InstancesDeps): Instances {
       const requestId = random.uuid();
       const sagaId = random.uuid();
       return messenger.transaction(async (unit) => {
+        await requireStarted(unit.tx);
         const row = await readInstance(unit.tx, instance.name);
         if (row?.state !== 'running' && row?.state !== 'degraded') {
           throw new AvkError(

@@ -14,16 +14,18 @@ import type { Database } from '../../ports/database.ts';
 import type { Log } from '../../ports/log.ts';
 import type { MessageBus } from '../../ports/message-bus.ts';
 import type { Random } from '../../ports/random.ts';
-import type { ServiceRegistry } from '../../ports/service-registry.ts';
 import { createCatalogue } from './catalogue.ts';
 import { createInstances } from './instances.ts';
 import { launchSaga, removeBundle, sweepBundles } from './launch-saga.ts';
+import { createPlatformGate, type PlatformNews } from './platform-gate.ts';
+import { createPlatformStatus } from './platform-status.ts';
 import { handleReports, type Reports } from './reports.ts';
 import { appRoutes } from './routes-apps.ts';
 import { instanceRoutes } from './routes-instances.ts';
 import { logRoutes } from './routes-logs.ts';
 import { platformRoutes } from './routes-platform.ts';
 import { scaleSaga } from './scale-saga.ts';
+import { createStatusFollower } from './status-follower.ts';
 import type { ApplicationManagerTables } from './store.ts';
 import type { LiveEvent } from './timeline.ts';
 
@@ -40,7 +42,6 @@ export interface ApplicationManagerDeps {
   bus: MessageBus;
   blobs: BlobStore;
   bundles: BundleReader;
-  registry: ServiceRegistry;
   client: ServiceClient;
   secrets: SecretBox;
   clock: Clock;
@@ -90,7 +91,11 @@ export async function createApplicationManager(deps: ApplicationManagerDeps): Pr
   await appRoutes(deps.http, { ...deps, catalogue });
   instanceRoutes(deps.http, { ...deps, instances });
   logRoutes(deps.http, deps);
-  platformRoutes(deps.http, { ...deps, events, startedAt: clock.now() });
+  const changed = createEvents<PlatformNews>();
+  const gate = createPlatformGate({ messenger, database, clock, random: deps.random, changed });
+  const status = createPlatformStatus({ client, gate, log });
+  const statusFollower = createStatusFollower({ status, changed, clock, log });
+  platformRoutes(deps.http, { ...deps, events, gate, status, statusFollower });
 
   return {
     name: 'application-manager',

@@ -3,6 +3,7 @@ import type { Migration } from 'kysely/migration';
 import type { InstanceState } from '../../domain/instance.ts';
 import type { Manifest } from '../../domain/manifest.ts';
 import { nameKey } from '../../domain/names.ts';
+import type { PlatformState } from '../../domain/service-plan.ts';
 import { type MessengerTables, messengerMigrations } from '../../kernel/messenger.ts';
 import { type SagaTables, sagaMigrations } from '../../kernel/saga-store.ts';
 
@@ -48,6 +49,8 @@ export interface ApplicationManagerTables extends MessengerTables, SagaTables {
   };
   /** The timeline of every instance. */
   events: { id: number | null; instance: string; owner: string; at: number; kind: string; text: string };
+  /** The platform's state as it was told last; `id` is always 1. */
+  platform: { id: number; state: PlatformState; reason: string; since: number; serial: number };
   /** Answers given under an Idempotency-Key; the request is sealed, as it may hold secrets. */
   idempotency: { owner: string; key: string; request: string; response: string; at: number };
 }
@@ -113,6 +116,18 @@ export const migrations: Record<string, Migration> = {
         .addColumn('response', 'text', (c) => c.notNull())
         .addColumn('at', 'bigint', (c) => c.notNull())
         .addPrimaryKeyConstraint('idempotency_pk', ['owner', 'key'])
+        .execute();
+    },
+  },
+  '0110_platform': {
+    async up(db) {
+      await db.schema
+        .createTable('platform')
+        .addColumn('id', 'integer', (c) => c.primaryKey())
+        .addColumn('state', 'text', (c) => c.notNull())
+        .addColumn('reason', 'text', (c) => c.notNull())
+        .addColumn('since', 'bigint', (c) => c.notNull())
+        .addColumn('serial', 'integer', (c) => c.notNull())
         .execute();
     },
   },

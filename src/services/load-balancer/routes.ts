@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { z } from 'zod';
 import { AvkError } from '../../domain/errors.ts';
-import { nameSchema, replicaName } from '../../domain/names.ts';
+import { namePattern, nameSchema, replicaName } from '../../domain/names.ts';
 import { withDeadline } from '../../kernel/deadline.ts';
 import type { HttpApp } from '../../kernel/http/app.ts';
 import { ndjson } from '../../kernel/http/stream.ts';
@@ -36,7 +36,7 @@ const PORT_TRIES = 50;
 const DEREGISTER_DEADLINE_MS = 600_000;
 
 const deregistration = z.object({
-  appName: nameSchema,
+  appName: namePattern,
   generation: z.coerce.number().int().min(1).optional(),
   keepImage: z.stringbool().default(false),
 });
@@ -111,7 +111,7 @@ async function registerApp(deps: RouteDeps, request: Registration): Promise<stri
     now: deps.clock.now(),
   };
   const registered = await deps.database.transaction((tx) => register(tx, request, options));
-  const port = await makeLive(deps, registered);
+  const port = registered.routed === 1 ? await makeLive(deps, registered) : registered.public_port;
   deps.reconciler.kick(request.appName);
   return `${deps.publicAddress}:${port}`;
 }
@@ -147,7 +147,12 @@ function instanceRoutes(app: HttpApp, deps: RouteDeps): void {
       schema: { tags, summary: 'All instances with their replicas', description: 'Called by the application manager.' },
     },
     async () => {
-      const apps = await deps.database.read.selectFrom('apps').selectAll().orderBy('name').execute();
+      const apps = await deps.database.read
+        .selectFrom('apps')
+        .selectAll()
+        .where('kind', '=', 'app')
+        .orderBy('name')
+        .execute();
       const replicas = await deps.database.read.selectFrom('replicas').selectAll().orderBy('number').execute();
       const own = Map.groupBy(replicas, (replica) => replica.app);
       return { instances: apps.map((row) => instanceView(deps, row, own.get(row.name) ?? [])) };

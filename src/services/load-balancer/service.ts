@@ -96,6 +96,9 @@ export function createLoadBalancer(deps: LoadBalancerDeps): Service {
       const { rejected } = await routesKeeper.refresh();
       if (rejected.some((route) => route.name === name)) {
         clock.after(REJECTED_RETRY_MS, () => reconciler.kick(name), { background: true });
+      } else if (app?.kind === 'service') {
+        // Its entry in the registry is its own.
+        published.set(name, text);
       } else if (app) {
         const address = { ip: deps.publicAddress, port: app.public_port };
         await session?.register({ name, kind: 'app', address, direct });

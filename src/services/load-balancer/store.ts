@@ -12,7 +12,11 @@ export interface LoadBalancerTables extends MessengerTables {
     spec: string | null;
     image: string;
     container_port: number;
+    /** Services of the platform are on record like apps, as in the starting document. */
+    kind: 'app' | 'service';
     public_port: number;
+    /** 0 when `public_port` is its own, so that the proxy has nothing to do with it. */
+    routed: number;
     /** How many replicas are wanted, within min and max. */
     desired: number;
     scale_min: number;
@@ -118,6 +122,18 @@ export const migrations: Record<string, Migration> = {
         .createTable('public_port_cursor')
         .addColumn('id', 'integer', (c) => c.primaryKey())
         .addColumn('port', 'integer', (c) => c.notNull())
+        .execute();
+    },
+  },
+  '0110_services': {
+    async up(db) {
+      await db.schema
+        .alterTable('apps')
+        .addColumn('kind', 'text', (c) => c.notNull().defaultTo('app'))
+        .execute();
+      await db.schema
+        .alterTable('apps')
+        .addColumn('routed', 'integer', (c) => c.notNull().defaultTo(1))
         .execute();
     },
   },
