@@ -14,6 +14,7 @@ import type { MessageBus } from '../../ports/message-bus.ts';
 import type { Random } from '../../ports/random.ts';
 import type { ReverseProxy } from '../../ports/reverse-proxy.ts';
 import type { RegistrySession, ServiceRegistry } from '../../ports/service-registry.ts';
+import { adoptReplicas } from './adoption.ts';
 import { createFleetFollower } from './fleet-follower.ts';
 import { createHealthMonitor } from './health-monitor.ts';
 import { createReconciler } from './reconciler.ts';
@@ -176,26 +177,12 @@ export function createLoadBalancer(deps: LoadBalancerDeps): Service {
     reconciler.kick(row.app);
   }
 
-  /** After a start nothing is known of the replicas: each is looked for, adopted or started again. */
-  async function forgetHealth(): Promise<void> {
-    await database.transaction(async (tx) => {
-      await tx
-        .updateTable('replicas')
-        .set({ state: 'starting', since: clock.now() })
-        .where('state', 'in', ['healthy', 'unhealthy'])
-        .where('app', 'in', (from) => from.selectFrom('apps').select('name').where('spec', 'is not', null))
-        .execute();
-    });
-  }
-
   return {
     name: 'load-balancer',
     http: deps.http,
     async start() {
       session = await deps.registry.session('load-balancer');
-      await forgetHealth();
-      await routesKeeper.refresh();
-      fleet.start();
+      // Listening first: one that ends while it is looked for is not missed.
       for (const node of deps.nodes) {
         unlisten.push(
           deps.replica(node.name).runtime.onExit((info) => {
@@ -205,6 +192,9 @@ export function createLoadBalancer(deps: LoadBalancerDeps): Service {
           }),
         );
       }
+      await adoptReplicas({ ...deps, runtime: (node) => deps.replica(node).runtime });
+      await routesKeeper.refresh();
+      fleet.start();
       await messenger.start();
       await reconciler.start();
     },
