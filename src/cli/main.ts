@@ -7,6 +7,7 @@ import { loginCommand } from './login.ts';
 import { logsCommand } from './logs.ts';
 import { nodesCommand } from './nodes.ts';
 import { reportError, surviveClosedPipes } from './output.ts';
+import { platformCommand } from './platform.ts';
 import { psCommand } from './ps.ts';
 import { scaleCommand } from './scale.ts';
 import { cancelCommand, stopCommand } from './stop.ts';
@@ -35,6 +36,7 @@ for (const command of [
   cancelCommand(),
   eventsCommand(),
   nodesCommand(),
+  platformCommand(),
 ]) {
   program.addCommand(
     command.exitOverride().showHelpAfterError(`(try avishkar ${command.name()} --help)`).allowExcessArguments(false),
