@@ -1,7 +1,9 @@
 import { Command, CommanderError } from 'commander';
 import { VERSION } from '../main/version.ts';
 import { appsCommand } from './apps.ts';
+import { backupCommand, restoreCommand } from './backup.ts';
 import { deployCommand } from './deploy.ts';
+import { doctorCommand } from './doctor.ts';
 import { eventsCommand } from './events.ts';
 import { loginCommand } from './login.ts';
 import { logsCommand } from './logs.ts';
@@ -37,6 +39,9 @@ for (const command of [
   eventsCommand(),
   nodesCommand(),
   platformCommand(),
+  doctorCommand(),
+  backupCommand(),
+  restoreCommand(),
 ]) {
   program.addCommand(
     command.exitOverride().showHelpAfterError(`(try avishkar ${command.name()} --help)`).allowExcessArguments(false),

@@ -84,7 +84,10 @@ function toggle(verb: 'start' | 'stop', wanted: 'running' | 'stopped'): Command 
 }
 
 function show(status: Status, out: ReturnType<typeof contextOf>['out']): void {
-  if (out.json) return out.document(status);
+  if (out.json) {
+    out.document(status);
+    return;
+  }
   const reason = status.reason ? `: ${status.reason}` : '';
   out.say(
     `The platform is ${out.paint(colourOf(status.status), status.status)} since ${ago(status.since, clock.now())}${reason}`,

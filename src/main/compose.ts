@@ -30,7 +30,9 @@ import { type NodeManagerTables, migrations as nodeTables } from '../services/no
 import { createPlatformInitializer, type PlatformInitializer } from '../services/platform-initializer/service.ts';
 import { type InitializerTables, migrations as initializerTables } from '../services/platform-initializer/store.ts';
 import { createSensorManager } from '../services/sensor-manager/service.ts';
+import { createBackup } from './backup.ts';
 import type { Config } from './config.ts';
+import { examine } from './doctor.ts';
 import { documentation } from './documentation.ts';
 import type { Engines, Hooks } from './engines.ts';
 import type { Home } from './home.ts';
@@ -172,6 +174,8 @@ export async function compose(config: Config, home: Home, engines: Engines, hook
           clock,
           random,
           limits: DEFAULT_LIMITS,
+          backup: () => createBackup({ home, clock, random }),
+          examine: () => examine(config.home, engines.machines[0]?.host ?? null, clock),
           ...onJournal,
         }),
       ),

@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto';
+import { rmSync } from 'node:fs';
 import { systemClock } from '../adapters/clock/system.ts';
 import { AvkError } from '../domain/errors.ts';
 import { ALWAYS_UP, entryName } from '../kernel/service.ts';
 import type { Address } from '../ports/service-registry.ts';
+import { backupFolder } from './backup.ts';
 import { type Composition, compose, ownAddress } from './compose.ts';
 import type { Config } from './config.ts';
 import { embeddedEngines, type Hooks } from './engines.ts';
@@ -40,6 +42,8 @@ export async function start(config: Config, options: StartOptions = {}): Promise
   const teardown = createTeardown(systemClock, (sentence) => process.stderr.write(`${sentence}\n`));
   teardown.add('the hold on the home folder', () => home.release());
   try {
+    // Copies that a backup was making when the platform ended.
+    rmSync(backupFolder(home), { recursive: true, force: true });
     const engines = await embeddedEngines(config, home, options.hooks ?? {});
     teardown.add('the engines', () => engines.close());
     const composition = await compose(config, home, engines, options.hooks ?? {});

@@ -23,6 +23,7 @@ import { handleReports, type Reports } from './reports.ts';
 import { appRoutes } from './routes-apps.ts';
 import { instanceRoutes } from './routes-instances.ts';
 import { logRoutes } from './routes-logs.ts';
+import { type MaintenanceDeps, maintenanceRoutes } from './routes-maintenance.ts';
 import { platformRoutes } from './routes-platform.ts';
 import { scaleSaga } from './scale-saga.ts';
 import { createStatusFollower } from './status-follower.ts';
@@ -48,6 +49,8 @@ export interface ApplicationManagerDeps {
   random: Random;
   log: Log;
   limits: BundleLimits;
+  backup: MaintenanceDeps['backup'];
+  examine: MaintenanceDeps['examine'];
   onJournal?: (point: string) => void;
 }
 
@@ -95,6 +98,7 @@ export async function createApplicationManager(deps: ApplicationManagerDeps): Pr
   const gate = createPlatformGate({ messenger, database, clock, random: deps.random, changed });
   const status = createPlatformStatus({ client, gate, log });
   const statusFollower = createStatusFollower({ status, changed, clock, log });
+  maintenanceRoutes(deps.http, { ...deps, status });
   platformRoutes(deps.http, { ...deps, events, gate, status, statusFollower });
 
   return {
