@@ -117,7 +117,7 @@ export async function compose(config: Config, home: Home, engines: Engines, hook
     proxy,
     clock,
     random,
-    nodes: engines.machines.map(({ host }) => ({ name: host.name, address: host.address })),
+    nodes: engines.machines.map(({ host, login }) => ({ name: host.name, address: host.address, login })),
     replica,
     ports,
     publicAddress: publicAddress(config),

@@ -1,4 +1,5 @@
 import { messageOf } from '../../domain/errors.ts';
+import type { VmLogin } from '../../domain/node.ts';
 import type { PortRange } from '../../domain/ports.ts';
 import { crashBackoffMs } from '../../domain/replica-plan.ts';
 import type { HttpApp } from '../../kernel/http/app.ts';
@@ -19,6 +20,7 @@ import { createHealthMonitor } from './health-monitor.ts';
 import { createReconciler } from './reconciler.ts';
 import { createReplicaWorker, STABLE_MS } from './replica-worker.ts';
 import { routes } from './routes.ts';
+import { documentRoutes } from './routes-documents.ts';
 import { createRoutesKeeper } from './routes-keeper.ts';
 import { type AppRow, type LoadBalancerTables, type ReplicaRow, specOf } from './store.ts';
 
@@ -40,7 +42,7 @@ export interface LoadBalancerDeps {
   random: Random;
   log: Log;
   /** Machines by name. */
-  nodes: readonly { name: string; address: string }[];
+  nodes: readonly { name: string; address: string; login: VmLogin }[];
   replica: (node: string) => ReplicaDeps;
   ports: (node: string) => PortRange;
   /** Where users reach the proxy, and the first port it gives. */
@@ -86,6 +88,7 @@ export function createLoadBalancer(deps: LoadBalancerDeps): Service {
   const published = new Map<string, string>();
 
   routes(deps.http, { ...deps, routes: routesKeeper, reconciler, fleet });
+  documentRoutes(deps.http, { ...deps, fleet });
 
   /** Brings proxy, registry and health checks in line with the replicas of one app. */
   async function settled(app: AppRow | null, name: string, replicas: readonly ReplicaRow[]): Promise<void> {
