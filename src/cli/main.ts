@@ -5,6 +5,7 @@ import { deployCommand } from './deploy.ts';
 import { eventsCommand } from './events.ts';
 import { loginCommand } from './login.ts';
 import { logsCommand } from './logs.ts';
+import { metricsCommand } from './metrics.ts';
 import { nodesCommand } from './nodes.ts';
 import { reportError, surviveClosedPipes } from './output.ts';
 import { psCommand } from './ps.ts';
@@ -34,6 +35,7 @@ for (const command of [
   stopCommand(),
   cancelCommand(),
   eventsCommand(),
+  metricsCommand(),
   nodesCommand(),
 ]) {
   program.addCommand(

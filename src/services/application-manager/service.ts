@@ -20,6 +20,7 @@ import { createInstances } from './instances.ts';
 import { launchSaga, removeBundle, sweepBundles } from './launch-saga.ts';
 import { handleReports, type Reports } from './reports.ts';
 import { appRoutes } from './routes-apps.ts';
+import { historyRoutes } from './routes-history.ts';
 import { instanceRoutes } from './routes-instances.ts';
 import { logRoutes } from './routes-logs.ts';
 import { platformRoutes } from './routes-platform.ts';
@@ -90,6 +91,7 @@ export async function createApplicationManager(deps: ApplicationManagerDeps): Pr
   await appRoutes(deps.http, { ...deps, catalogue });
   instanceRoutes(deps.http, { ...deps, instances });
   logRoutes(deps.http, deps);
+  historyRoutes(deps.http, deps);
   platformRoutes(deps.http, { ...deps, events, startedAt: clock.now() });
 
   return {

@@ -22,7 +22,9 @@ import { createReplicaWorker, STABLE_MS } from './replica-worker.ts';
 import { routes } from './routes.ts';
 import { documentRoutes } from './routes-documents.ts';
 import { createRoutesKeeper } from './routes-keeper.ts';
+import { metricRoutes } from './routes-metrics.ts';
 import { type AppRow, type LoadBalancerTables, type ReplicaRow, specOf } from './store.ts';
+import { createUsageHistory } from './usage-history.ts';
 
 /*
  * The load balancer owns, from the registration of an app to its deregistration: its public port and route, its
@@ -66,6 +68,7 @@ export function createLoadBalancer(deps: LoadBalancerDeps): Service {
     log,
   });
   const fleet = createFleetFollower(deps.client, clock, log);
+  const usage = createUsageHistory({ database, fleet, clock, log });
   const routesKeeper = createRoutesKeeper(database, proxy, log);
   const monitor = createHealthMonitor(clock, (id, healthy, reason) => {
     healthChanged(id, healthy, reason).catch((error) =>
@@ -89,6 +92,7 @@ export function createLoadBalancer(deps: LoadBalancerDeps): Service {
 
   routes(deps.http, { ...deps, routes: routesKeeper, reconciler, fleet });
   documentRoutes(deps.http, { ...deps, fleet });
+  metricRoutes(deps.http, { usage, clock });
 
   /** Brings proxy, registry and health checks in line with the replicas of one app. */
   async function settled(app: AppRow | null, name: string, replicas: readonly ReplicaRow[]): Promise<void> {
@@ -196,6 +200,7 @@ export function createLoadBalancer(deps: LoadBalancerDeps): Service {
       await forgetHealth();
       await routesKeeper.refresh();
       fleet.start();
+      usage.start();
       for (const node of deps.nodes) {
         unlisten.push(
           deps.replica(node.name).runtime.onExit((info) => {
@@ -211,6 +216,7 @@ export function createLoadBalancer(deps: LoadBalancerDeps): Service {
     async stop() {
       for (const stop of unlisten) stop();
       monitor.stop();
+      usage.stop();
       await reconciler.stop();
       await worker.stop();
       await fleet.stop();
