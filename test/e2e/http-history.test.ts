@@ -4,7 +4,7 @@ import { type Api, apiWith, signIn } from '../support/api.ts';
 import { webApp } from '../support/apps.ts';
 import { eventually } from '../support/eventually.ts';
 import { type Home, newHome, startPlatform, type TestPlatform } from '../support/platform.ts';
-import { newUser, refused } from './http.support.ts';
+import { follow, newUser, refused } from './http.support.ts';
 
 interface History {
   from: string;
@@ -108,6 +108,43 @@ describe('what machines and instances used over time', () => {
     await refused(await alice.request('GET', '/api/deployedApps/measured/metrics'), 404, 'AVK_NOT_FOUND');
     await bob.stop('measured');
     await bob.reaches('measured', 'stopped');
+  });
+
+  test('the live stream brings the machines and what one’s own instances use, about once a second', async () => {
+    const bob = await newUser(platform.url, admin, 'Ben', 'user');
+    await alice.deploy('web', { instanceName: 'live' });
+    const { replicas } = await alice.reaches('live', 'running');
+    const [hers, his] = await Promise.all([alice, bob].map((one) => follow(one, platform.url, '/api/events/stream')));
+    assert.ok(hers && his);
+    try {
+      const begin = performance.now();
+      const count = (event: string): number => hers.events.filter((sent) => sent.event === event).length;
+      await eventually(() => count('nodes') >= 4 && count('usage') >= 4);
+      const took = performance.now() - begin;
+      assert.ok(took > 2500, `four in ${took} ms`);
+      const last = (of: typeof hers, event: string) => of.events.findLast((sent) => sent.event === event)?.data;
+      assert.deepEqual(
+        Object.keys(last(hers, 'nodes') ?? {}),
+        Object.keys(await alice.get<object>('/api/nodes/')),
+        'as GET /api/nodes/ has it',
+      );
+      const { instances } = last(hers, 'usage') as { instances: { instanceName: string; replicas: object[] }[] };
+      assert.deepEqual(
+        instances.map(({ instanceName }) => instanceName),
+        ['live'],
+      );
+      const [replica] = instances[0]?.replicas ?? [];
+      assert.deepEqual(Object.keys(replica ?? {}).sort(), ['cpuPercent', 'id', 'memoryPercent', 'name', 'state']);
+      assert.equal((replica as { id?: string }).id, replicas[0]?.id);
+      assert.deepEqual(last(his, 'usage'), { instances: [] }, 'nothing of another user’s');
+      const { nodes } = last(his, 'nodes') as { nodes: object[] };
+      assert.equal(nodes.length, 2);
+    } finally {
+      hers.close();
+      his.close();
+    }
+    await alice.stop('live');
+    await alice.reaches('live', 'stopped');
   });
 
   test('spans are chosen by from and to; what is no span is refused, naming it', async () => {

@@ -8,12 +8,14 @@ import type { ServiceClient } from '../../kernel/service-client.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { ServiceRegistry } from '../../ports/service-registry.ts';
 import { maySee } from './access.ts';
+import type { LiveFigures } from './live-figures.ts';
 import type { LiveEvent } from './timeline.ts';
 
 export interface PlatformRouteDeps {
   client: ServiceClient;
   clock: Clock;
   events: Events<LiveEvent>;
+  figures: LiveFigures;
   registry: ServiceRegistry;
   startedAt: number;
 }
@@ -137,11 +139,17 @@ export function platformRoutes(app: HttpApp, deps: PlatformRouteDeps): void {
     },
     async (request, reply) => {
       const principal = callerOf(request);
-      return sendEvents(reply, deps.clock, (send) =>
-        deps.events.subscribe(({ owner, ...event }) => {
-          if (maySee(principal, owner)) send({ event: event.type, data: event });
-        }),
-      );
+      return sendEvents(reply, deps.clock, (send) => {
+        const leave = [
+          deps.events.subscribe(({ owner, ...event }) => {
+            if (maySee(principal, owner)) send({ event: event.type, data: event });
+          }),
+          deps.figures.follow(principal, send),
+        ];
+        return () => {
+          for (const stop of leave) stop();
+        };
+      });
     },
   );
 }

@@ -18,6 +18,7 @@ import type { ServiceRegistry } from '../../ports/service-registry.ts';
 import { createCatalogue } from './catalogue.ts';
 import { createInstances } from './instances.ts';
 import { launchSaga, removeBundle, sweepBundles } from './launch-saga.ts';
+import { createLiveFigures } from './live-figures.ts';
 import { handleReports, type Reports } from './reports.ts';
 import { appRoutes } from './routes-apps.ts';
 import { historyRoutes } from './routes-history.ts';
@@ -92,7 +93,7 @@ export async function createApplicationManager(deps: ApplicationManagerDeps): Pr
   instanceRoutes(deps.http, { ...deps, instances });
   logRoutes(deps.http, deps);
   historyRoutes(deps.http, deps);
-  platformRoutes(deps.http, { ...deps, events, startedAt: clock.now() });
+  platformRoutes(deps.http, { ...deps, events, figures: createLiveFigures(deps), startedAt: clock.now() });
 
   return {
     name: 'application-manager',
