@@ -1,10 +1,12 @@
 import { networkInterfaces } from 'node:os';
 import type { Migration } from 'kysely/migration';
 import { Registry } from 'prom-client';
+import { processMetrics } from '../adapters/metrics/process.ts';
 import { createInProcessTransport } from '../adapters/service-transport/in-process.ts';
 import { AvkError } from '../domain/errors.ts';
 import { createServiceToken, createTokens } from '../kernel/auth.ts';
 import { createHttpApp, type HttpApp } from '../kernel/http/app.ts';
+import type { Metrics } from '../kernel/metrics.ts';
 import type { ReplicaDeps } from '../kernel/replica.ts';
 import { createSecretBox } from '../kernel/secret-box.ts';
 import { SERVICES, type Service, type ServiceName, TITLES } from '../kernel/service.ts';
@@ -58,7 +60,8 @@ export async function compose(config: Config, home: Home, engines: Engines, hook
   const tokens = await createTokens(home.tokenKey, clock);
   const secrets = createSecretBox(home.secretKeys, random);
   const transport = createInProcessTransport(clock);
-  const metrics = new Registry();
+  const metrics: Metrics = new Registry();
+  processMetrics(metrics);
   const opened: Database<never>[] = [];
   const machines = new Map(engines.machines.map((machine) => [machine.host.name, machine]));
   const onJournal = hooks.onJournal ? { onJournal: hooks.onJournal } : {};
@@ -71,7 +74,9 @@ export async function compose(config: Config, home: Home, engines: Engines, hook
   }
 
   /** What every service gets. */
-  async function basics(service: ServiceName): Promise<{ http: HttpApp; log: Log; client: ServiceClient }> {
+  async function basics(
+    service: ServiceName,
+  ): Promise<{ http: HttpApp; log: Log; client: ServiceClient; metrics: Metrics }> {
     const { log, recent } = engines.logOf(service);
     const http = await createHttpApp({
       title: TITLES[service],
@@ -81,10 +86,11 @@ export async function compose(config: Config, home: Home, engines: Engines, hook
       log,
       recentLogLines: recent,
       metrics,
+      service,
     });
     if (service === 'application-manager') await documentation(http);
     transport.add(service, http);
-    return { http, log, client: createServiceClient(transport, createServiceToken(tokens, service, clock)) };
+    return { http, log, client: createServiceClient(transport, createServiceToken(tokens, service, clock)), metrics };
   }
 
   function machineOf(name: string) {

@@ -3,6 +3,7 @@ import { ENDED, type InstanceSpec } from '../../domain/instance.ts';
 import { createEvents } from '../../kernel/events.ts';
 import type { HttpApp } from '../../kernel/http/app.ts';
 import { createMessenger } from '../../kernel/messenger.ts';
+import type { Metrics } from '../../kernel/metrics.ts';
 import { createSagas } from '../../kernel/saga.ts';
 import type { SecretBox } from '../../kernel/secret-box.ts';
 import type { Service } from '../../kernel/service.ts';
@@ -19,6 +20,7 @@ import { createCatalogue } from './catalogue.ts';
 import { createInstances } from './instances.ts';
 import { launchSaga, removeBundle, sweepBundles } from './launch-saga.ts';
 import { createLiveFigures } from './live-figures.ts';
+import { instanceMetrics } from './metrics.ts';
 import { handleReports, type Reports } from './reports.ts';
 import { appRoutes } from './routes-apps.ts';
 import { historyRoutes } from './routes-history.ts';
@@ -48,6 +50,8 @@ export interface ApplicationManagerDeps {
   clock: Clock;
   random: Random;
   log: Log;
+  /** Absent: nothing is counted. */
+  metrics?: Metrics | undefined;
   limits: BundleLimits;
   onJournal?: (point: string) => void;
 }
@@ -63,12 +67,14 @@ export async function createApplicationManager(deps: ApplicationManagerDeps): Pr
     bus: deps.bus,
     clock,
     log,
+    metrics: deps.metrics,
   });
   const sagas = createSagas<ApplicationManagerTables>({
     database,
     messenger,
     clock,
     log,
+    metrics: deps.metrics,
     ...(deps.onJournal ? { onJournal: deps.onJournal } : {}),
   });
   const reports: Reports = handleReports({
@@ -86,6 +92,7 @@ export async function createApplicationManager(deps: ApplicationManagerDeps): Pr
     launchSaga({ blobs, onFailed: (unit, id, name, reason) => reports.launchFailed(unit, id, name, reason) }),
   );
   sagas.define(scaleSaga({ client }));
+  if (deps.metrics) instanceMetrics(deps.metrics, database, log);
   const catalogue = createCatalogue(deps);
   const instances = createInstances({ ...deps, messenger, sagas, events });
 

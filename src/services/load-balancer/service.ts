@@ -4,6 +4,7 @@ import type { PortRange } from '../../domain/ports.ts';
 import { crashBackoffMs } from '../../domain/replica-plan.ts';
 import type { HttpApp } from '../../kernel/http/app.ts';
 import { createMessenger } from '../../kernel/messenger.ts';
+import type { Metrics } from '../../kernel/metrics.ts';
 import { describeExit, type ReplicaDeps } from '../../kernel/replica.ts';
 import type { Service } from '../../kernel/service.ts';
 import type { ServiceClient } from '../../kernel/service-client.ts';
@@ -17,6 +18,7 @@ import type { ReverseProxy } from '../../ports/reverse-proxy.ts';
 import type { RegistrySession, ServiceRegistry } from '../../ports/service-registry.ts';
 import { createFleetFollower } from './fleet-follower.ts';
 import { createHealthMonitor } from './health-monitor.ts';
+import { replicaMetrics } from './metrics.ts';
 import { createReconciler } from './reconciler.ts';
 import { createReplicaWorker, STABLE_MS } from './replica-worker.ts';
 import { routes } from './routes.ts';
@@ -43,6 +45,8 @@ export interface LoadBalancerDeps {
   clock: Clock;
   random: Random;
   log: Log;
+  /** Absent: nothing is counted. */
+  metrics?: Metrics | undefined;
   /** Machines by name. */
   nodes: readonly { name: string; address: string; login: VmLogin }[];
   replica: (node: string) => ReplicaDeps;
@@ -66,6 +70,7 @@ export function createLoadBalancer(deps: LoadBalancerDeps): Service {
     bus: deps.bus,
     clock,
     log,
+    metrics: deps.metrics,
   });
   const fleet = createFleetFollower(deps.client, clock, log);
   const usage = createUsageHistory({ database, fleet, clock, log });
@@ -85,6 +90,7 @@ export function createLoadBalancer(deps: LoadBalancerDeps): Service {
     runtime: (node) => deps.replica(node).runtime,
     onSettled: settled,
   });
+  if (deps.metrics) replicaMetrics(deps.metrics, database, log);
   let session: RegistrySession | null = null;
   const unlisten: (() => void)[] = [];
   /** What the proxy and the registry were last told of each app. */

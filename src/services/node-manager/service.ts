@@ -3,6 +3,7 @@ import { resourcesSchema } from '../../domain/manifest.ts';
 import { halves, type PortRange } from '../../domain/ports.ts';
 import type { HttpApp } from '../../kernel/http/app.ts';
 import { createMessenger, type Message, type Unit } from '../../kernel/messenger.ts';
+import type { Metrics } from '../../kernel/metrics.ts';
 import type { Service } from '../../kernel/service.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Database } from '../../ports/database.ts';
@@ -10,6 +11,7 @@ import type { Log } from '../../ports/log.ts';
 import type { MessageBus } from '../../ports/message-bus.ts';
 import { createFleet, type Machine } from './fleet.ts';
 import { createNodeHistory } from './history.ts';
+import { nodeMetrics } from './metrics.ts';
 import { chooseNode } from './placement.ts';
 import { routes } from './routes.ts';
 import { historyRoutes } from './routes-history.ts';
@@ -28,6 +30,8 @@ export interface NodeManagerDeps {
   bus: MessageBus;
   clock: Clock;
   log: Log;
+  /** Absent: nothing is counted. */
+  metrics?: Metrics | undefined;
   machines: readonly Machine[];
   /** Ports for replicas, by machine. */
   ports: (node: string) => PortRange;
@@ -50,9 +54,11 @@ export function createNodeManager(deps: NodeManagerDeps): Service {
     bus: deps.bus,
     clock,
     log,
+    metrics: deps.metrics,
   });
   let listening: Promise<void> = Promise.resolve();
 
+  if (deps.metrics) nodeMetrics(deps.metrics, () => fleet.view().nodes, log);
   messenger.onCommand('give best node', giveBestNode);
   routes(deps.http, { fleet, database, clock, ports: deps.ports });
   historyRoutes(deps.http, { history, clock, names: () => fleet.view().nodes.map(({ name }) => name) });
