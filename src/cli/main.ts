@@ -7,6 +7,7 @@ import { doctorCommand } from './doctor.ts';
 import { eventsCommand } from './events.ts';
 import { loginCommand } from './login.ts';
 import { logsCommand } from './logs.ts';
+import { metricsCommand } from './metrics.ts';
 import { nodesCommand } from './nodes.ts';
 import { reportError, surviveClosedPipes } from './output.ts';
 import { platformCommand } from './platform.ts';
@@ -37,6 +38,7 @@ for (const command of [
   stopCommand(),
   cancelCommand(),
   eventsCommand(),
+  metricsCommand(),
   nodesCommand(),
   platformCommand(),
   doctorCommand(),

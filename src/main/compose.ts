@@ -1,12 +1,14 @@
 import { networkInterfaces } from 'node:os';
 import type { Migration } from 'kysely/migration';
 import { Registry } from 'prom-client';
+import { processMetrics } from '../adapters/metrics/process.ts';
 import { createInProcessServices, type Program } from '../adapters/service-runtime/in-process.ts';
 import { createInProcessTransport } from '../adapters/service-transport/in-process.ts';
 import { AvkError } from '../domain/errors.ts';
 import type { Inventory } from '../domain/service-entry.ts';
 import { createServiceToken, createTokens } from '../kernel/auth.ts';
 import { createHttpApp, type HttpApp } from '../kernel/http/app.ts';
+import type { Metrics } from '../kernel/metrics.ts';
 import type { ReplicaDeps } from '../kernel/replica.ts';
 import { createSecretBox } from '../kernel/secret-box.ts';
 import { entryName, SERVICES, type Service, type ServiceName, TITLES } from '../kernel/service.ts';
@@ -70,6 +72,7 @@ interface Basics {
   http: HttpApp;
   log: Log;
   client: ServiceClient;
+  metrics: Metrics;
 }
 
 /** The user that the authenticator makes at the first start. */
@@ -82,7 +85,8 @@ export async function compose(config: Config, home: Home, engines: Engines, hook
   const tokens = await createTokens(home.tokenKey, clock);
   const secrets = createSecretBox(home.secretKeys, random);
   const transport = createInProcessTransport(clock);
-  const metrics = new Registry();
+  const metrics: Metrics = new Registry();
+  processMetrics(metrics);
   const machines = new Map(engines.machines.map((machine) => [machine.host.name, machine]));
   const onJournal = hooks.onJournal ? { onJournal: hooks.onJournal } : {};
   const buildDeadlineMs = config.buildSeconds * 1000;
@@ -103,9 +107,10 @@ export async function compose(config: Config, home: Home, engines: Engines, hook
       log,
       recentLogLines: recent,
       metrics,
+      service,
     });
     if (service === 'application-manager') await documentation(http);
-    return { http, log, client: createServiceClient(transport, createServiceToken(tokens, service, clock)) };
+    return { http, log, client: createServiceClient(transport, createServiceToken(tokens, service, clock)), metrics };
   }
 
   function machineOf(name: string) {
@@ -150,7 +155,7 @@ export async function compose(config: Config, home: Home, engines: Engines, hook
           proxy,
           clock,
           random,
-          nodes: engines.machines.map(({ host }) => ({ name: host.name, address: host.address })),
+          nodes: engines.machines.map(({ host, login }) => ({ name: host.name, address: host.address, login })),
           replica,
           ports,
           publicAddress: publicAddress(config),

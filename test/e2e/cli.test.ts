@@ -213,6 +213,29 @@ describe('the command line against a platform', () => {
       await json(...args);
   });
 
+  test('metrics shows a curve per replica, and all points to programs', async () => {
+    const shown = await eventually(
+      async () => {
+        const { stdout } = await run('metrics', 'room-comfort-1');
+        return /^REPLICA/.test(stdout) ? stdout : null;
+      },
+      { deadlineMs: 45_000, everyMs: 500 },
+    );
+    assert.match(
+      shown,
+      /^REPLICA +CPU +LAST +HIGHEST +MEMORY +LAST +HIGHEST\nroom-comfort-1_instance_1 .*[▁▂▃▄▅▆▇█] +[\d.]+ %/,
+    );
+    const { series } = (await json('metrics', 'room-comfort-1')) as unknown as { series: { points: number[][] }[] };
+    assert.ok(series[0]?.points.every((point) => point.length === 3));
+    assert.match(
+      (await run('metrics', 'room-comfort-1', '--to', '2020-01-01T00:00:00Z')).stdout,
+      /Nothing is recorded/,
+    );
+    const wrong = await run('metrics', 'room-comfort-1', '--from', 'yesterday');
+    assert.equal(wrong.code, 1);
+    assert.match(wrong.stderr, /from: expected an RFC 3339 time .*\(AVK_BAD_REQUEST\)/);
+  });
+
   test('a reader that goes away is no failure', async () => {
     const { child, done } = start(['ps']);
     child.stdout.destroy();

@@ -214,7 +214,11 @@ export async function balancerLab(nodes: readonly string[] = ['node1']): Promise
         clock: systemClock,
         random: systemRandom,
         log,
-        nodes: nodes.map((name) => ({ name, address: '127.0.0.1' })),
+        nodes: nodes.map((name) => ({
+          name,
+          address: '127.0.0.1',
+          login: { username: 'azureuser', keyPath: '', servicePath: '/home/azureuser/Services' },
+        })),
         replica: (node) => ({
           runtime: runtimes.get(node) ?? runtimeOf(node),
           blobs: { get: async () => Readable.from([]) } as Partial<BlobStore> as BlobStore,

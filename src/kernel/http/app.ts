@@ -10,11 +10,12 @@ import {
   validatorCompiler,
   type ZodTypeProvider,
 } from 'fastify-type-provider-zod';
-import type { Registry } from 'prom-client';
 import { z } from 'zod';
 import { AvkError } from '../../domain/errors.ts';
 import type { Log } from '../../ports/log.ts';
 import { type Access, allows, type Principal, type Tokens } from '../auth.ts';
+import type { Metrics } from '../metrics.ts';
+import { measureRequests } from './measure.ts';
 import { problemOf, sendProblem } from './problem.ts';
 
 declare module 'fastify' {
@@ -28,6 +29,8 @@ declare module 'fastify' {
   interface FastifyInstance {
     /** Answers without an end: a server that closes ends them instead of waiting. */
     openStreams: Set<{ destroy(): unknown }>;
+    /** Which service this is. */
+    serviceName: string;
   }
 }
 
@@ -49,7 +52,9 @@ export interface HttpAppOptions {
   log: Log;
   /** The service's last log lines, oldest first. */
   recentLogLines: () => string[];
-  metrics: Registry;
+  metrics: Metrics;
+  /** The label of its figures; default the title. */
+  service?: string;
   /** Largest JSON body in bytes. Default 1 MiB. */
   bodyLimit?: number;
 }
@@ -73,6 +78,9 @@ export async function createHttpApp(options: HttpAppOptions): Promise<HttpApp> {
   app.setSerializerCompiler(serializerCompiler);
   app.decorateRequest('principal', null);
   app.decorate('openStreams', new Set<{ destroy(): unknown }>());
+  const service = options.service ?? options.title;
+  app.decorate('serviceName', service);
+  measureRequests(app, options.metrics, service);
   const unused = trackUnusedConnections(app.server);
   app.addHook('preClose', async () => {
     for (const stream of app.openStreams) stream.destroy();

@@ -8,6 +8,7 @@ import { SERVICES } from '../../kernel/service.ts';
 import type { ServiceClient } from '../../kernel/service-client.ts';
 import type { Clock } from '../../ports/clock.ts';
 import { maySee } from './access.ts';
+import type { LiveFigures } from './live-figures.ts';
 import type { PlatformGate } from './platform-gate.ts';
 import { type PlatformStatus, platformStatusSchema } from './platform-status.ts';
 import type { StatusFollower } from './status-follower.ts';
@@ -20,6 +21,7 @@ export interface PlatformRouteDeps {
   gate: PlatformGate;
   status: () => Promise<PlatformStatus>;
   statusFollower: StatusFollower;
+  figures: LiveFigures;
 }
 
 const EXAMPLE_ID = '5f0c6b8e-1d57-4a0b-9a52-6a1a0c0a5f11';
@@ -197,6 +199,7 @@ export function platformRoutes(app: HttpApp, deps: PlatformRouteDeps): void {
             if (maySee(principal, owner)) send({ event: event.type, data: event });
           }),
           deps.statusFollower.follow((status) => send({ event: 'platform', data: status })),
+          deps.figures.follow(principal, send),
         ];
         return () => {
           for (const stop of leave) stop();

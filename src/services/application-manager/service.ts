@@ -3,6 +3,7 @@ import { ENDED, type InstanceSpec } from '../../domain/instance.ts';
 import { createEvents } from '../../kernel/events.ts';
 import type { HttpApp } from '../../kernel/http/app.ts';
 import { createMessenger } from '../../kernel/messenger.ts';
+import type { Metrics } from '../../kernel/metrics.ts';
 import { createSagas } from '../../kernel/saga.ts';
 import type { SecretBox } from '../../kernel/secret-box.ts';
 import type { Service } from '../../kernel/service.ts';
@@ -17,10 +18,13 @@ import type { Random } from '../../ports/random.ts';
 import { createCatalogue } from './catalogue.ts';
 import { createInstances } from './instances.ts';
 import { launchSaga, removeBundle, sweepBundles } from './launch-saga.ts';
+import { createLiveFigures } from './live-figures.ts';
+import { instanceMetrics } from './metrics.ts';
 import { createPlatformGate, type PlatformNews } from './platform-gate.ts';
 import { createPlatformStatus } from './platform-status.ts';
 import { handleReports, type Reports } from './reports.ts';
 import { appRoutes } from './routes-apps.ts';
+import { historyRoutes } from './routes-history.ts';
 import { instanceRoutes } from './routes-instances.ts';
 import { logRoutes } from './routes-logs.ts';
 import { type MaintenanceDeps, maintenanceRoutes } from './routes-maintenance.ts';
@@ -48,6 +52,8 @@ export interface ApplicationManagerDeps {
   clock: Clock;
   random: Random;
   log: Log;
+  /** Absent: nothing is counted. */
+  metrics?: Metrics | undefined;
   limits: BundleLimits;
   backup: MaintenanceDeps['backup'];
   examine: MaintenanceDeps['examine'];
@@ -65,12 +71,14 @@ export async function createApplicationManager(deps: ApplicationManagerDeps): Pr
     bus: deps.bus,
     clock,
     log,
+    metrics: deps.metrics,
   });
   const sagas = createSagas<ApplicationManagerTables>({
     database,
     messenger,
     clock,
     log,
+    metrics: deps.metrics,
     ...(deps.onJournal ? { onJournal: deps.onJournal } : {}),
   });
   const reports: Reports = handleReports({
@@ -88,18 +96,20 @@ export async function createApplicationManager(deps: ApplicationManagerDeps): Pr
     launchSaga({ blobs, onFailed: (unit, id, name, reason) => reports.launchFailed(unit, id, name, reason) }),
   );
   sagas.define(scaleSaga({ client }));
+  if (deps.metrics) instanceMetrics(deps.metrics, database, log);
   const catalogue = createCatalogue(deps);
   const instances = createInstances({ ...deps, messenger, sagas, events });
 
   await appRoutes(deps.http, { ...deps, catalogue });
   instanceRoutes(deps.http, { ...deps, instances });
   logRoutes(deps.http, deps);
+  historyRoutes(deps.http, deps);
   const changed = createEvents<PlatformNews>();
   const gate = createPlatformGate({ messenger, database, clock, random: deps.random, changed });
   const status = createPlatformStatus({ client, gate, log });
   const statusFollower = createStatusFollower({ status, changed, clock, log });
   maintenanceRoutes(deps.http, { ...deps, status });
-  platformRoutes(deps.http, { ...deps, events, gate, status, statusFollower });
+  platformRoutes(deps.http, { ...deps, events, gate, status, statusFollower, figures: createLiveFigures(deps) });
 
   return {
     name: 'application-manager',

@@ -204,20 +204,26 @@ async function freePublicPort(tx: Tx, firstPort: number, now: number): Promise<n
     .deleteFrom('foreign_ports')
     .where('at', '<', now - FOREIGN_MS)
     .execute();
-  const range: PortRange = { first: firstPort, last: Math.min(firstPort + MOST_PUBLIC_PORTS, 65_535) };
-  const apps = await tx.selectFrom('apps').select('public_port as port').execute();
-  const foreign = await tx.selectFrom('foreign_ports').select('port').execute();
-  const cursor = await tx.selectFrom('public_port_cursor').select('port').executeTakeFirst();
-  // Onwards and not the lowest: a bookmark of an app that is gone must not soon lead to another one.
-  const taken = new Set([...apps, ...foreign].map((row) => row.port));
-  const [port] = candidatePorts(range, cursor?.port ?? null, taken);
-  if (port === undefined) throw new AvkError('AVK_NO_PORT', `no public port is free from ${range.first} on`);
+  const port = await nextPublicPort(tx, firstPort);
+  if (port === null) throw new AvkError('AVK_NO_PORT', `no public port is free from ${firstPort} on`);
   await tx
     .insertInto('public_port_cursor')
     .values({ id: 1, port })
     .onConflict((conflict) => conflict.column('id').doUpdateSet({ port }))
     .execute();
   return port;
+}
+
+/** The public port that the next app gets, `latestAvailablePort` of NginxPort.json; null when none is free. */
+export async function nextPublicPort(db: Tx, firstPort: number): Promise<number | null> {
+  const range: PortRange = { first: firstPort, last: Math.min(firstPort + MOST_PUBLIC_PORTS, 65_535) };
+  const apps = await db.selectFrom('apps').select('public_port as port').execute();
+  const foreign = await db.selectFrom('foreign_ports').select('port').execute();
+  const cursor = await db.selectFrom('public_port_cursor').select('port').executeTakeFirst();
+  // Onwards and not the lowest: a bookmark of an app that is gone must not soon lead to another one.
+  const taken = new Set([...apps, ...foreign].map((row) => row.port));
+  const [port] = candidatePorts(range, cursor?.port ?? null, taken);
+  return port ?? null;
 }
 
 /**

@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream';
+import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { AvkError } from '../../domain/errors.ts';
 import { namePattern, nameSchema, replicaName } from '../../domain/names.ts';
@@ -38,7 +39,7 @@ const DEREGISTER_DEADLINE_MS = 600_000;
 const deregistration = z.object({
   appName: namePattern,
   generation: z.coerce.number().int().min(1).optional(),
-  keepImage: z.stringbool().default(false),
+  keepImage: z.union([z.boolean(), z.stringbool()]).default(false),
 });
 
 export function routes(app: HttpApp, deps: RouteDeps): void {
@@ -64,8 +65,14 @@ function registrationRoutes(app: HttpApp, deps: RouteDeps): void {
     { ...registering, schema: { ...registering.schema, querystring: registrationSchema } },
     (request) => registerApp(deps, request.query),
   );
-  app.post('/registerApp', { ...registering, schema: { ...registering.schema, body: registrationSchema } }, (request) =>
-    registerApp(deps, request.body),
+  app.post(
+    '/registerApp',
+    {
+      ...registering,
+      preValidation: parametersAnywhere,
+      schema: { ...registering.schema, body: registrationSchema },
+    },
+    (request) => registerApp(deps, request.body),
   );
 
   const deregistering = {
@@ -73,13 +80,13 @@ function registrationRoutes(app: HttpApp, deps: RouteDeps): void {
     schema: {
       tags,
       summary: "Removes an app's route, containers and image",
-      description: 'Answers when they are gone. Repeating it is harmless. Called by the deployment manager.',
-      querystring: deregistration,
+      description:
+        "Answers when they are gone. Repeating it is harmless. Called by the deployment manager, and by the starting document's programs.",
       response: { 200: z.string() },
     },
   };
-  const deregisterApp = async (request: { query: z.infer<typeof deregistration> }): Promise<string> => {
-    const { appName, generation, keepImage } = request.query;
+  const deregisterApp = async (asked: z.infer<typeof deregistration>): Promise<string> => {
+    const { appName, generation, keepImage } = asked;
     const now = deps.clock.now();
     await deps.database.transaction((tx) =>
       deregister(tx, appName, { keepImage, now, ...(generation === undefined ? {} : { generation }) }),
@@ -92,8 +99,26 @@ function registrationRoutes(app: HttpApp, deps: RouteDeps): void {
     }
     return 'Success';
   };
-  app.get('/deregisterApp', deregistering, deregisterApp);
-  app.post('/deregisterApp', deregistering, deregisterApp);
+  app.get(
+    '/deregisterApp',
+    { ...deregistering, schema: { ...deregistering.schema, querystring: deregistration } },
+    (request) => deregisterApp(request.query),
+  );
+  app.post(
+    '/deregisterApp',
+    {
+      ...deregistering,
+      preValidation: parametersAnywhere,
+      schema: { ...deregistering.schema, body: deregistration },
+    },
+    (request) => deregisterApp(request.body),
+  );
+}
+
+/** By POST the parameters may come in the address, as by GET, or as JSON. */
+async function parametersAnywhere(request: FastifyRequest): Promise<void> {
+  const body = request.body ?? {};
+  if (typeof body === 'object' && !Array.isArray(body)) request.body = { ...(request.query as object), ...body };
 }
 
 async function registerApp(deps: RouteDeps, request: Registration): Promise<string> {

@@ -1,8 +1,10 @@
 import { messageOf } from '../../domain/errors.ts';
+import type { VmLogin } from '../../domain/node.ts';
 import type { PortRange } from '../../domain/ports.ts';
 import { crashBackoffMs } from '../../domain/replica-plan.ts';
 import type { HttpApp } from '../../kernel/http/app.ts';
 import { createMessenger } from '../../kernel/messenger.ts';
+import type { Metrics } from '../../kernel/metrics.ts';
 import { describeExit, type ReplicaDeps } from '../../kernel/replica.ts';
 import type { Service } from '../../kernel/service.ts';
 import type { ServiceClient } from '../../kernel/service-client.ts';
@@ -17,11 +19,15 @@ import type { RegistrySession, ServiceRegistry } from '../../ports/service-regis
 import { adoptReplicas } from './adoption.ts';
 import { createFleetFollower } from './fleet-follower.ts';
 import { createHealthMonitor } from './health-monitor.ts';
+import { replicaMetrics } from './metrics.ts';
 import { createReconciler } from './reconciler.ts';
 import { createReplicaWorker, STABLE_MS } from './replica-worker.ts';
 import { routes } from './routes.ts';
+import { documentRoutes } from './routes-documents.ts';
 import { createRoutesKeeper } from './routes-keeper.ts';
+import { metricRoutes } from './routes-metrics.ts';
 import { type AppRow, type LoadBalancerTables, type ReplicaRow, specOf } from './store.ts';
+import { createUsageHistory } from './usage-history.ts';
 
 /*
  * The load balancer owns, from the registration of an app to its deregistration: its public port and route, its
@@ -40,8 +46,10 @@ export interface LoadBalancerDeps {
   clock: Clock;
   random: Random;
   log: Log;
+  /** Absent: nothing is counted. */
+  metrics?: Metrics | undefined;
   /** Machines by name. */
-  nodes: readonly { name: string; address: string }[];
+  nodes: readonly { name: string; address: string; login: VmLogin }[];
   replica: (node: string) => ReplicaDeps;
   ports: (node: string) => PortRange;
   /** Where users reach the proxy, and the first port it gives. */
@@ -63,8 +71,10 @@ export function createLoadBalancer(deps: LoadBalancerDeps): Service {
     bus: deps.bus,
     clock,
     log,
+    metrics: deps.metrics,
   });
   const fleet = createFleetFollower(deps.client, clock, log);
+  const usage = createUsageHistory({ database, fleet, clock, log });
   const routesKeeper = createRoutesKeeper(database, proxy, log);
   const monitor = createHealthMonitor(clock, (id, healthy, reason) => {
     healthChanged(id, healthy, reason).catch((error) =>
@@ -81,12 +91,15 @@ export function createLoadBalancer(deps: LoadBalancerDeps): Service {
     runtime: (node) => deps.replica(node).runtime,
     onSettled: settled,
   });
+  if (deps.metrics) replicaMetrics(deps.metrics, database, log);
   let session: RegistrySession | null = null;
   const unlisten: (() => void)[] = [];
   /** What the proxy and the registry were last told of each app. */
   const published = new Map<string, string>();
 
   routes(deps.http, { ...deps, routes: routesKeeper, reconciler, fleet });
+  documentRoutes(deps.http, { ...deps, fleet });
+  metricRoutes(deps.http, { usage, clock });
 
   /** Brings proxy, registry and health checks in line with the replicas of one app. */
   async function settled(app: AppRow | null, name: string, replicas: readonly ReplicaRow[]): Promise<void> {
@@ -195,12 +208,14 @@ export function createLoadBalancer(deps: LoadBalancerDeps): Service {
       await adoptReplicas({ ...deps, runtime: (node) => deps.replica(node).runtime });
       await routesKeeper.refresh();
       fleet.start();
+      usage.start();
       await messenger.start();
       await reconciler.start();
     },
     async stop() {
       for (const stop of unlisten) stop();
       monitor.stop();
+      usage.stop();
       await reconciler.stop();
       await worker.stop();
       await fleet.stop();

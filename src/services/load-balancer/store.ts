@@ -3,8 +3,9 @@ import type { Migration } from 'kysely/migration';
 import type { InstanceSpec } from '../../domain/instance.ts';
 import type { ReplicaState } from '../../domain/replica.ts';
 import { type MessengerTables, messengerMigrations } from '../../kernel/messenger.ts';
+import { type UsageTables, usageMigrations } from './usage-store.ts';
 
-export interface LoadBalancerTables extends MessengerTables {
+export interface LoadBalancerTables extends MessengerTables, UsageTables {
   apps: {
     name: string;
     generation: number;
@@ -61,6 +62,7 @@ export type Db = Kysely<LoadBalancerTables>;
 
 export const migrations: Record<string, Migration> = {
   ...messengerMigrations,
+  ...usageMigrations,
   '0100_load_balancer': {
     async up(db) {
       await db.schema
