@@ -145,6 +145,7 @@ export async function compose(config: Config, home: Home, engines: Engines, hook
     clock,
     random,
     limits: DEFAULT_LIMITS,
+    runtimes: [...new Set(engines.machines.flatMap(({ runtime }) => runtime.runtimes))],
     ...onJournal,
   });
 

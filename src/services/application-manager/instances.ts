@@ -1,6 +1,6 @@
 import { AvkError } from '../../domain/errors.ts';
 import { DEPLOYING, ENDED, type InstanceSpec } from '../../domain/instance.ts';
-import { type Manifest, type Scale, scaleSchema } from '../../domain/manifest.ts';
+import { type Manifest, type Runtime, type Scale, scaleSchema, unsupportedRuntime } from '../../domain/manifest.ts';
 import { isReserved, nameKey } from '../../domain/names.ts';
 import { MASK, resolveSettings } from '../../domain/settings.ts';
 import type { Events } from '../../kernel/events.ts';
@@ -58,6 +58,8 @@ export interface InstancesDeps {
   secrets: SecretBox;
   clock: Clock;
   random: Random;
+  /** The kinds of apps that the machines can run. */
+  runtimes: readonly Runtime[];
 }
 
 /** Whose instances are that no user asked for. */
@@ -86,6 +88,7 @@ export function createInstances(deps: InstancesDeps): Instances {
       const app = await readBaseApp(unit.tx, request.appName, request.version);
       if (!app) throw await unknownApp(unit, request);
       const manifest = manifestOf(app);
+      if (!deps.runtimes.includes(manifest.runtime)) throw unsupportedRuntime(manifest.runtime, deps.runtimes);
       const settings = resolveSettings(manifest, request.config ?? {});
       const scale = mergeScale(manifest, request.scale);
       const name = request.instanceName ?? (await firstFreeName(unit, app.name));

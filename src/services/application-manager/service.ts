@@ -1,5 +1,6 @@
 import { messageOf } from '../../domain/errors.ts';
 import { ENDED, type InstanceSpec } from '../../domain/instance.ts';
+import type { Runtime } from '../../domain/manifest.ts';
 import { createEvents } from '../../kernel/events.ts';
 import type { HttpApp } from '../../kernel/http/app.ts';
 import { createMessenger } from '../../kernel/messenger.ts';
@@ -47,6 +48,8 @@ export interface ApplicationManagerDeps {
   random: Random;
   log: Log;
   limits: BundleLimits;
+  /** The kinds of apps that the machines can run. */
+  runtimes: readonly Runtime[];
   onJournal?: (point: string) => void;
 }
 
