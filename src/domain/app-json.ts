@@ -42,14 +42,21 @@ export function readManifest(bundle: BundleView): Manifest {
 function parseObject(text: string): Record<string, unknown> {
   let value: unknown;
   try {
-    value = JSON.parse(text.replace(/^\uFEFF/, ''));
+    value = JSON.parse(text.replace(/^\uFEFF/, ''), withoutProto);
   } catch (cause) {
+    if (cause instanceof AvkError) throw cause;
     throw bad(`app.json is not JSON: ${(cause as Error).message}`, []);
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw bad(`app.json: expected an object, not ${Array.isArray(value) ? 'an array' : String(value)}`, []);
   }
   return value as Record<string, unknown>;
+}
+
+/** Set as a property it would be lost without a word, or worse. */
+function withoutProto(key: string, value: unknown): unknown {
+  if (key === '__proto__') throw bad('app.json: __proto__ cannot be the name of anything', []);
+  return value;
 }
 
 /** Fields of today's that an app.json of an older form may have, too. */

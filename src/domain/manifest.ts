@@ -37,7 +37,7 @@ const RESERVED_ENV = /^(AVISHKAR_.*|PORT|PATH|HOME|LD_.*|NODE_OPTIONS|PYTHON(HOM
 const envName = z
   .string()
   .regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/, 'expected letters, digits and _, not starting with a digit')
-  .refine((name) => !RESERVED_ENV.test(name), 'this variable is set by the platform');
+  .refine((name) => !RESERVED_ENV.test(name) && name !== '__proto__', 'this variable is set by the platform');
 
 const envValue = z
   .string()

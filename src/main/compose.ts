@@ -11,7 +11,6 @@ import { SERVICES, type Service, type ServiceName, TITLES } from '../kernel/serv
 import { createServiceClient, type ServiceClient } from '../kernel/service-client.ts';
 import type { Database } from '../ports/database.ts';
 import type { Log } from '../ports/log.ts';
-import { DEFAULT_LIMITS } from '../services/application-manager/catalogue.ts';
 import { createApplicationManager } from '../services/application-manager/service.ts';
 import { type ApplicationManagerTables, migrations as appTables } from '../services/application-manager/store.ts';
 import { type Authenticator, createAuthenticator } from '../services/authenticator/service.ts';
@@ -22,7 +21,7 @@ import { createLoadBalancer } from '../services/load-balancer/service.ts';
 import { migrations as balanceTables, type LoadBalancerTables } from '../services/load-balancer/store.ts';
 import { createNodeManager } from '../services/node-manager/service.ts';
 import { type NodeManagerTables, migrations as nodeTables } from '../services/node-manager/store.ts';
-import type { Config } from './config.ts';
+import { type Config, uploadLimits } from './config.ts';
 import { documentation } from './documentation.ts';
 import type { Engines, Hooks } from './engines.ts';
 import type { Home } from './home.ts';
@@ -144,7 +143,8 @@ export async function compose(config: Config, home: Home, engines: Engines, hook
     secrets,
     clock,
     random,
-    limits: DEFAULT_LIMITS,
+    limits: uploadLimits(config),
+    keepVersions: config.keepVersions,
     runtimes: [...new Set(engines.machines.flatMap(({ runtime }) => runtime.runtimes))],
     ...onJournal,
   });

@@ -13,8 +13,8 @@ import { DEPLOYED_APPS, type LaunchContext } from './launch-saga.ts';
 import type { ScaleContext } from './scale-saga.ts';
 import {
   type ApplicationManagerTables,
-  type BaseAppRow,
   type InstanceRow,
+  imageName,
   manifestOf,
   readBaseApp,
   readInstance,
@@ -135,6 +135,7 @@ export function createInstances(deps: InstancesDeps): Instances {
         created_at: now,
         created_by: by,
         updated_at: now,
+        previous_version: before ? previousVersion(before, app) : null,
       };
       await unit.tx.deleteFrom('instances').where('name_key', '=', row.name_key).execute();
       await unit.tx.insertInto('instances').values(row).execute();
@@ -142,7 +143,7 @@ export function createInstances(deps: InstancesDeps): Instances {
       const context: LaunchContext = {
         spec,
         source: app.blob_key,
-        settings: { ...values, ...sealed },
+        settings: { values: settings.values, sealed },
         attempt: asked ? 1 : 0,
       };
       await sagas.begin(unit, 'launch', { id: sagaId, subject: name, requestId }, context);
@@ -278,9 +279,10 @@ export function createInstances(deps: InstancesDeps): Instances {
   }
 }
 
-/** Deterministic, and fit for a container image's name: lower case, the content's hash in it. */
-function imageName(app: BaseAppRow): string {
-  return `${app.name_key}:${app.version.replaceAll('+', '_')}-${app.sha256.slice(0, 12)}`;
+/** What an instance that is deployed again ran before; null when that was another app. */
+function previousVersion(before: InstanceRow, app: { name: string; version: string }): string | null {
+  if (before.app_name !== app.name) return null;
+  return before.version === app.version ? before.previous_version : before.version;
 }
 
 function mergeScale(manifest: Pick<Manifest, 'scale'>, wanted: Partial<Scale> | undefined): Scale {

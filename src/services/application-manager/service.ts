@@ -17,6 +17,7 @@ import type { MessageBus } from '../../ports/message-bus.ts';
 import type { Random } from '../../ports/random.ts';
 import type { ServiceRegistry } from '../../ports/service-registry.ts';
 import { createCatalogue } from './catalogue.ts';
+import { clearSaga } from './clear-saga.ts';
 import { createInstances } from './instances.ts';
 import { launchSaga, removeBundle, sweepBundles } from './launch-saga.ts';
 import { handleReports, type Reports } from './reports.ts';
@@ -27,6 +28,7 @@ import { platformRoutes } from './routes-platform.ts';
 import { scaleSaga } from './scale-saga.ts';
 import type { ApplicationManagerTables } from './store.ts';
 import type { LiveEvent } from './timeline.ts';
+import { createVersions } from './versions.ts';
 
 /*
  * The application manager is the one door for the front end and the CLI. It owns the catalogue (zips in blob container
@@ -50,6 +52,8 @@ export interface ApplicationManagerDeps {
   limits: BundleLimits;
   /** The kinds of apps that the machines can run. */
   runtimes: readonly Runtime[];
+  /** So many of an app's newest versions stay, used or not. */
+  keepVersions: number;
   onJournal?: (point: string) => void;
 }
 
@@ -87,10 +91,12 @@ export async function createApplicationManager(deps: ApplicationManagerDeps): Pr
     launchSaga({ blobs, onFailed: (unit, id, name, reason) => reports.launchFailed(unit, id, name, reason) }),
   );
   sagas.define(scaleSaga({ client }));
-  const catalogue = createCatalogue(deps);
+  sagas.define(clearSaga(deps));
+  const versions = createVersions({ ...deps, messenger, sagas });
+  const catalogue = createCatalogue({ ...deps, messenger, versions });
   const instances = createInstances({ ...deps, messenger, sagas, events });
 
-  await appRoutes(deps.http, { ...deps, catalogue });
+  await appRoutes(deps.http, { ...deps, catalogue, versions });
   instanceRoutes(deps.http, { ...deps, instances });
   logRoutes(deps.http, deps);
   platformRoutes(deps.http, { ...deps, events, startedAt: clock.now() });

@@ -16,6 +16,7 @@ import type { ReverseProxy } from '../../ports/reverse-proxy.ts';
 import type { RegistrySession, ServiceRegistry } from '../../ports/service-registry.ts';
 import { createFleetFollower } from './fleet-follower.ts';
 import { createHealthMonitor } from './health-monitor.ts';
+import { pruneRoutes } from './prune-images.ts';
 import { createReconciler } from './reconciler.ts';
 import { createReplicaWorker, STABLE_MS } from './replica-worker.ts';
 import { routes } from './routes.ts';
@@ -86,6 +87,7 @@ export function createLoadBalancer(deps: LoadBalancerDeps): Service {
   const published = new Map<string, string>();
 
   routes(deps.http, { ...deps, routes: routesKeeper, reconciler, fleet });
+  pruneRoutes(deps.http, deps);
 
   /** Brings proxy, registry and health checks in line with the replicas of one app. */
   async function settled(app: AppRow | null, name: string, replicas: readonly ReplicaRow[]): Promise<void> {
