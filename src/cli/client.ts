@@ -18,6 +18,7 @@ export interface Client {
   readonly url: string;
   get<T>(path: string, schema: z.ZodType<T>): Promise<T>;
   post<T>(path: string, body: unknown, schema: z.ZodType<T>): Promise<T>;
+  delete<T>(path: string, schema: z.ZodType<T>): Promise<T>;
   /** Sends a multipart form whose only field is the file; `status` tells 201 (new) from 200 (there already). */
   upload<T>(
     path: string,
@@ -104,6 +105,7 @@ function clientWith(url: string, token: () => string | null): Client {
       const init = { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
       return read(await send('POST', path, init, CALL_MS), schema);
     },
+    delete: async (path, schema) => read(await send('DELETE', path, {}, CALL_MS), schema),
     async upload(path, { name, content }, schema) {
       const boundary = `avishkar-${random.uuid()}`;
       const body = multipart(boundary, name, content);

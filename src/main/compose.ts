@@ -16,7 +16,6 @@ import { createServiceClient, type ServiceClient } from '../kernel/service-clien
 import type { Database } from '../ports/database.ts';
 import type { Log } from '../ports/log.ts';
 import type { ServiceRuntime } from '../ports/service-runtime.ts';
-import { DEFAULT_LIMITS } from '../services/application-manager/catalogue.ts';
 import { createApplicationManager } from '../services/application-manager/service.ts';
 import { type ApplicationManagerTables, migrations as appTables } from '../services/application-manager/store.ts';
 import { type Authenticator, createAuthenticator } from '../services/authenticator/service.ts';
@@ -33,7 +32,7 @@ import { createPlatformInitializer, type PlatformInitializer } from '../services
 import { type InitializerTables, migrations as initializerTables } from '../services/platform-initializer/store.ts';
 import { createSensorManager } from '../services/sensor-manager/service.ts';
 import { createBackup } from './backup.ts';
-import type { Config } from './config.ts';
+import { type Config, uploadLimits } from './config.ts';
 import { examine } from './doctor.ts';
 import { documentation } from './documentation.ts';
 import type { Engines, Hooks } from './engines.ts';
@@ -178,7 +177,9 @@ export async function compose(config: Config, home: Home, engines: Engines, hook
           secrets,
           clock,
           random,
-          limits: DEFAULT_LIMITS,
+          limits: uploadLimits(config),
+          keepVersions: config.keepVersions,
+          runtimes: [...new Set(engines.machines.flatMap((machine) => machine.runtime.runtimes))],
           backup: () => createBackup({ home, clock, random }),
           examine: () => examine(config.home, engines.machines[0]?.host ?? null, clock),
           ...onJournal,

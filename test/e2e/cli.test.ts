@@ -149,6 +149,22 @@ describe('the command line against a platform', () => {
     assert.match((await run('apps')).stdout, /^NAME .*\nroom-comfort +1\.0\.0 +node/);
   });
 
+  test('apps shows all versions, and apps rm removes one', async () => {
+    for (const version of ['1.0.0', '1.1.0']) {
+      const path = appFolder('short-lived', appOf('short-lived', '', { version, description: 'comes and goes' }));
+      assert.equal((await run('upload', path)).code, 0);
+    }
+    const listed = (await run('apps')).stdout;
+    assert.match(listed, /\nshort-lived +1\.1\.0 +node .* comes and goes\nshort-lived +1\.0\.0 +node .* by admin\n/);
+    assert.equal((await run('apps', 'rm', 'short-lived', '1.0.0')).stdout, 'Removed short-lived 1.0.0.\n');
+    const again = await run('apps', 'rm', 'short-lived', '1.0.0');
+    assert.equal(again.code, 1);
+    assert.match(again.stderr, /no app short-lived of version 1\.0\.0.*AVK_NOT_FOUND/);
+    assert.deepEqual(await json('apps', 'rm', 'short-lived', '1.1.0'), {});
+    assert.equal((await run('apps', 'rm', 'short-lived')).code, 2);
+    assert.doesNotMatch((await run('apps')).stdout, /short-lived/);
+  });
+
   test('what cannot be uploaded says why', async () => {
     assert.match((await run('upload', join(folder, 'nowhere'))).stderr, /nowhere cannot be read/);
     assert.match((await run('upload', folder)).stderr, /has no app\.json/);

@@ -1,5 +1,6 @@
 import { messageOf } from '../../domain/errors.ts';
 import { ENDED, type InstanceSpec } from '../../domain/instance.ts';
+import type { Runtime } from '../../domain/manifest.ts';
 import { createEvents } from '../../kernel/events.ts';
 import type { HttpApp } from '../../kernel/http/app.ts';
 import { createMessenger } from '../../kernel/messenger.ts';
@@ -16,6 +17,7 @@ import type { Log } from '../../ports/log.ts';
 import type { MessageBus } from '../../ports/message-bus.ts';
 import type { Random } from '../../ports/random.ts';
 import { createCatalogue } from './catalogue.ts';
+import { clearSaga } from './clear-saga.ts';
 import { createInstances } from './instances.ts';
 import { launchSaga, removeBundle, sweepBundles } from './launch-saga.ts';
 import { createLiveFigures } from './live-figures.ts';
@@ -33,6 +35,7 @@ import { scaleSaga } from './scale-saga.ts';
 import { createStatusFollower } from './status-follower.ts';
 import type { ApplicationManagerTables } from './store.ts';
 import type { LiveEvent } from './timeline.ts';
+import { createVersions } from './versions.ts';
 
 /*
  * The application manager is the one door for the front end and the CLI. It owns the catalogue (zips in blob container
@@ -57,6 +60,10 @@ export interface ApplicationManagerDeps {
   limits: BundleLimits;
   backup: MaintenanceDeps['backup'];
   examine: MaintenanceDeps['examine'];
+  /** The kinds of apps that the machines can run. */
+  runtimes: readonly Runtime[];
+  /** So many of an app's newest versions stay, used or not. */
+  keepVersions: number;
   onJournal?: (point: string) => void;
 }
 
@@ -97,10 +104,12 @@ export async function createApplicationManager(deps: ApplicationManagerDeps): Pr
   );
   sagas.define(scaleSaga({ client }));
   if (deps.metrics) instanceMetrics(deps.metrics, database, log);
-  const catalogue = createCatalogue(deps);
+  sagas.define(clearSaga(deps));
+  const versions = createVersions({ ...deps, messenger, sagas });
+  const catalogue = createCatalogue({ ...deps, messenger, versions });
   const instances = createInstances({ ...deps, messenger, sagas, events });
 
-  await appRoutes(deps.http, { ...deps, catalogue });
+  await appRoutes(deps.http, { ...deps, catalogue, versions });
   instanceRoutes(deps.http, { ...deps, instances });
   logRoutes(deps.http, deps);
   historyRoutes(deps.http, deps);

@@ -46,6 +46,8 @@ export interface ApplicationManagerTables extends MessengerTables, SagaTables {
     created_at: number;
     created_by: string;
     updated_at: number;
+    /** What it ran before this version, in this life or the last: where a rollback leads. */
+    previous_version: string | null;
   };
   /** The timeline of every instance. */
   events: { id: number | null; instance: string; owner: string; at: number; kind: string; text: string };
@@ -131,7 +133,20 @@ export const migrations: Record<string, Migration> = {
         .execute();
     },
   },
+  '0120_previous_version': {
+    async up(db) {
+      await db.schema.alterTable('instances').addColumn('previous_version', 'text').execute();
+    },
+  },
 };
+
+/** The blob container of the catalogue. */
+export const BASE_APPS = 'baseApps';
+
+/** Deterministic, and fit for a container image's name: lower case, the content's hash in it. */
+export function imageName(app: Pick<BaseAppRow, 'name_key' | 'version' | 'sha256'>): string {
+  return `${app.name_key}:${app.version.replaceAll('+', '_')}-${app.sha256.slice(0, 12)}`;
+}
 
 export async function readInstance(db: Db, name: string): Promise<InstanceRow | undefined> {
   return db.selectFrom('instances').selectAll().where('name_key', '=', nameKey(name)).executeTakeFirst();

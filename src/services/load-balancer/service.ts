@@ -20,6 +20,7 @@ import { adoptReplicas } from './adoption.ts';
 import { createFleetFollower } from './fleet-follower.ts';
 import { createHealthMonitor } from './health-monitor.ts';
 import { replicaMetrics } from './metrics.ts';
+import { pruneRoutes } from './prune-images.ts';
 import { createReconciler } from './reconciler.ts';
 import { createReplicaWorker, STABLE_MS } from './replica-worker.ts';
 import { routes } from './routes.ts';
@@ -100,6 +101,7 @@ export function createLoadBalancer(deps: LoadBalancerDeps): Service {
   routes(deps.http, { ...deps, routes: routesKeeper, reconciler, fleet });
   documentRoutes(deps.http, { ...deps, fleet });
   metricRoutes(deps.http, { usage, clock });
+  pruneRoutes(deps.http, deps);
 
   /** Brings proxy, registry and health checks in line with the replicas of one app. */
   async function settled(app: AppRow | null, name: string, replicas: readonly ReplicaRow[]): Promise<void> {
