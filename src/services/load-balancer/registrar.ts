@@ -58,6 +58,8 @@ export async function register(
   const app: AppRow = {
     name: request.appName,
     generation,
+    first_generation: generation,
+    seen_generation: generation,
     spec: request.spec ? JSON.stringify(request.spec) : null,
     image: request.imageName,
     container_port: request.containerPort,
@@ -77,6 +79,7 @@ export async function register(
     .values({
       id: options.replicaId,
       app: app.name,
+      generation,
       number: 1,
       node: options.node,
       host_port: request.hostPort,
@@ -89,6 +92,7 @@ export async function register(
       retry_at: 0,
       since: options.now,
       reason: null,
+      last_lines: null,
       placement: request.placement ?? 'registered there',
     })
     .execute();
