@@ -11,6 +11,7 @@ import { systemRandom } from '../../src/adapters/random/system.ts';
 import { createSqliteRegistry } from '../../src/adapters/service-registry/sqlite.ts';
 import { AvkError } from '../../src/domain/errors.ts';
 import { type InstanceSpec, instanceSpecSchema } from '../../src/domain/instance.ts';
+import { type Envelope, parseEnvelope, parseText, type Verb } from '../../src/domain/message.ts';
 import type { NodeSnapshot, NodeState } from '../../src/domain/node.ts';
 import { createTokens } from '../../src/kernel/auth.ts';
 import { createHttpApp } from '../../src/kernel/http/app.ts';
@@ -32,6 +33,14 @@ export interface BalancerLab {
   sick: Set<string>;
   /** Images that cannot be built. */
   unbuildable: Set<string>;
+  /** Images whose replicas cannot be started. */
+  unstartable: Set<string>;
+  /** Images of which replicas were started. */
+  started: Set<string>;
+  /** The replica ends by itself. */
+  crash(id: string): void;
+  /** What was sent on `first_topic` with that verb, oldest first. */
+  told(verb: Verb): Promise<{ fields: Record<string, string>; data: Record<string, unknown> }[]>;
   /** Changes a machine's state, as the node manager would tell it. */
   nodeBecomes(name: string, state: NodeState): void;
   /** Another start of the service on the same tables, proxy and machines. */
@@ -74,6 +83,10 @@ export async function balancerLab(nodes: readonly string[] = ['node1']): Promise
   const containers = new Map<string, ContainerInfo>();
   const sick = new Set<string>();
   const unbuildable = new Set<string>();
+  const unstartable = new Set<string>();
+  const started = new Set<string>();
+  const exits = new Set<(info: ContainerInfo) => void>();
+  const messages: Envelope[] = [];
   const bus = createSqliteBus({ path: join(directory, 'bus.db'), clock: systemClock });
   const registry = createSqliteRegistry({
     path: join(directory, 'registry.db'),
@@ -86,6 +99,12 @@ export async function balancerLab(nodes: readonly string[] = ['node1']): Promise
   const { token } = await tokens.issue({ kind: 'service', name: 'test' }, 3600);
   const secrets = createSecretBox(new Map([['k1', systemRandom.bytes(32)]]), systemRandom);
   const changed = new Set<() => void>();
+
+  const listening = await bus.subscribe({
+    topics: ['first_topic'],
+    group: 'test',
+    handler: async ({ value }) => void messages.push(parseEnvelope(value)),
+  });
 
   const proxy: ReverseProxy = {
     async apply(routes) {
@@ -100,6 +119,7 @@ export async function balancerLab(nodes: readonly string[] = ['node1']): Promise
   function runtimeOf(node: string): ContainerRuntime {
     const own = (): ContainerInfo[] => [...containers.values()].filter((each) => each.containerId.startsWith(node));
     return {
+      runtimes: ['node'],
       async ensureImage({ image }) {
         if (unbuildable.has(image)) {
           throw new AvkError('AVK_BUILD_FAILED', 'npm ended with 1', { lastLogLines: ['no such package'] });
@@ -111,6 +131,8 @@ export async function balancerLab(nodes: readonly string[] = ['node1']): Promise
         const existing = containers.get(spec.id);
         if (existing) return existing;
         const { id, name, instance, generation, image, hostPort } = spec;
+        if (unstartable.has(image)) throw new AvkError('AVK_START_FAILED', `${name} could not be started`);
+        started.add(image);
         const address = { ip: '127.0.0.1', port: hostPort };
         const ended = { exitCode: null, exitSignal: null };
         const containerId = `${node}-${id}`;
@@ -137,7 +159,10 @@ export async function balancerLab(nodes: readonly string[] = ['node1']): Promise
       },
       inspect: async (id) => containers.get(id) ?? null,
       list: async () => own(),
-      onExit: () => silent,
+      onExit(listener) {
+        exits.add(listener);
+        return () => exits.delete(listener);
+      },
       async *logs(id) {
         yield { ts: '2026-01-01T00:00:00.000Z', replica: id, stream: 'stdout', line: 'about to be ill' };
       },
@@ -185,6 +210,21 @@ export async function balancerLab(nodes: readonly string[] = ['node1']): Promise
     applied,
     sick,
     unbuildable,
+    unstartable,
+    started,
+    crash(id) {
+      const info = containers.get(id);
+      containers.delete(id);
+      // Every machine's runtime is listened to; only one of them has it.
+      const [listener] = exits;
+      if (info) listener?.({ ...info, state: 'exited', exitCode: 7 });
+    },
+    async told(verb) {
+      return messages.flatMap(({ msg, data }) => {
+        const text = parseText(msg);
+        return text?.verb === verb ? [{ fields: text.fields, data: data ?? {} }] : [];
+      });
+    },
     nodeBecomes(name, state) {
       states.set(name, state);
       for (const tell of changed) tell();
@@ -273,6 +313,7 @@ export async function balancerLab(nodes: readonly string[] = ['node1']): Promise
       };
     },
     async cleanup() {
+      await listening.stop();
       await bus.close();
       await registry.close();
       rmSync(directory, { recursive: true, force: true });

@@ -68,6 +68,8 @@ export async function register(
   const app: AppRow = {
     name: request.appName,
     generation,
+    first_generation: generation,
+    seen_generation: generation,
     spec: request.spec ? JSON.stringify(request.spec) : null,
     image: request.imageName,
     container_port: request.containerPort,
@@ -96,6 +98,7 @@ async function addFirstReplica(tx: Tx, app: AppRow, request: Registration, optio
     .values({
       id: options.replicaId,
       app: app.name,
+      generation: app.generation,
       number: 1,
       node: options.node,
       host_port: request.hostPort,
@@ -108,6 +111,7 @@ async function addFirstReplica(tx: Tx, app: AppRow, request: Registration, optio
       retry_at: 0,
       since: options.now,
       reason: null,
+      last_lines: null,
       placement: request.placement ?? 'registered there',
     })
     .execute();

@@ -222,7 +222,7 @@ function instanceRoutes(app: HttpApp, deps: RouteDeps): void {
       const { min, max, generation } = request.body;
       await deps.database.transaction(async (tx) => {
         const row = await readApp(tx, name);
-        if (row?.state !== 'live' || row.generation !== generation) {
+        if (row?.state !== 'live' || generation < row.first_generation) {
           throw new AvkError('AVK_NOT_FOUND', `${name} is not registered`);
         }
         const desired = Math.min(Math.max(row.desired, min), max);
@@ -292,6 +292,7 @@ function instanceView(deps: RouteDeps, row: AppRow, replicas: readonly ReplicaRo
     replicas: replicas.map((replica) => ({
       name: replicaName(row.name, replica.number),
       id: replica.id,
+      generation: replica.generation,
       node: replica.node,
       hostPort: replica.host_port,
       state: replica.state,

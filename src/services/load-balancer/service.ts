@@ -27,6 +27,7 @@ import { routes } from './routes.ts';
 import { documentRoutes } from './routes-documents.ts';
 import { createRoutesKeeper } from './routes-keeper.ts';
 import { metricRoutes } from './routes-metrics.ts';
+import { rolloutRoutes } from './routes-rollout.ts';
 import { type AppRow, type LoadBalancerTables, type ReplicaRow, specOf } from './store.ts';
 import { createUsageHistory } from './usage-history.ts';
 
@@ -102,6 +103,7 @@ export function createLoadBalancer(deps: LoadBalancerDeps): Service {
   documentRoutes(deps.http, { ...deps, fleet });
   metricRoutes(deps.http, { usage, clock });
   pruneRoutes(deps.http, deps);
+  rolloutRoutes(deps.http, { ...deps, messenger, reconciler });
 
   /** Brings proxy, registry and health checks in line with the replicas of one app. */
   async function settled(app: AppRow | null, name: string, replicas: readonly ReplicaRow[]): Promise<void> {
@@ -131,8 +133,11 @@ export function createLoadBalancer(deps: LoadBalancerDeps): Service {
     const rows = await database.read
       .selectFrom('replicas')
       .innerJoin('apps', 'apps.name', 'replicas.app')
+      .leftJoin('rollouts', (join) =>
+        join.onRef('rollouts.app', '=', 'replicas.app').onRef('rollouts.generation', '=', 'replicas.generation'),
+      )
       .selectAll('replicas')
-      .select('apps.spec')
+      .select(['apps.spec', 'rollouts.spec as rolling'])
       .where('replicas.state', 'in', ['healthy', 'unhealthy'])
       .where('apps.spec', 'is not', null)
       .execute();
@@ -140,7 +145,7 @@ export function createLoadBalancer(deps: LoadBalancerDeps): Service {
       rows.flatMap((row) => {
         const { ip, port } = row;
         if (!ip || !port) return [];
-        const check = specOf({ spec: row.spec } as AppRow)?.manifest.health ?? null;
+        const check = specOf({ spec: row.rolling ?? row.spec })?.manifest.health ?? null;
         const { runtime } = deps.replica(row.node);
         return [{ id: row.id, check, probe: (ms: number) => runtime.checkHealth({ ip, port }, check, ms) }];
       }),
@@ -207,6 +212,10 @@ export function createLoadBalancer(deps: LoadBalancerDeps): Service {
           }),
         );
       }
+      // Its deadlines count what it had to itself, not the time it was away.
+      await database.transaction(async (tx) => {
+        await tx.updateTable('rollouts').set({ reached_at: clock.now() }).execute();
+      });
       await adoptReplicas({ ...deps, runtime: (node) => deps.replica(node).runtime });
       await routesKeeper.refresh();
       fleet.start();
