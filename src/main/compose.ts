@@ -25,6 +25,7 @@ import { type NodeManagerTables, migrations as nodeTables } from '../services/no
 import type { Config } from './config.ts';
 import { documentation } from './documentation.ts';
 import type { Engines, Hooks } from './engines.ts';
+import { frontEnd } from './front-end.ts';
 import type { Home } from './home.ts';
 import { VERSION } from './version.ts';
 
@@ -82,7 +83,10 @@ export async function compose(config: Config, home: Home, engines: Engines, hook
       recentLogLines: recent,
       metrics,
     });
-    if (service === 'application-manager') await documentation(http);
+    if (service === 'application-manager') {
+      await documentation(http);
+      await frontEnd(http);
+    }
     transport.add(service, http);
     return { http, log, client: createServiceClient(transport, createServiceToken(tokens, service, clock)) };
   }
