@@ -113,8 +113,14 @@ export function problemOf(status: number, text: string): Problem {
   };
 }
 
+/** Reasons come as they stand in a message; on their own they begin and end as a sentence. */
+export function asSentence(text: string): string {
+  const trimmed = text.trim();
+  const end = /[.!?…:]$/.test(trimmed) ? '' : '.';
+  return `${trimmed.charAt(0).toUpperCase()}${trimmed.slice(1)}${end}`;
+}
+
 /** What to say about any thrown value. */
 export function sentence(error: unknown): string {
-  const text = error instanceof Error ? error.message : String(error);
-  return text.charAt(0).toUpperCase() + text.slice(1);
+  return asSentence(error instanceof Error ? error.message : String(error));
 }

@@ -24,7 +24,7 @@ export function ActButton({ why = null, onClick, children, ...rest }: Props) {
         {...rest}
       >
         {children}
-        <span className="mantine-visually-hidden">, not possible: {why}</span>
+        <span className="for-listeners">, not possible: {why}</span>
       </Button>
     </Tooltip>
   );

@@ -34,7 +34,7 @@ export function ConfirmProvider({ children }: { children: ReactNode }) {
   return (
     <Ask.Provider value={ask}>
       {children}
-      <Modal opened={opened} onClose={() => close(false)} title={question?.title} role="alertdialog">
+      <Modal opened={opened} onClose={() => close(false)} title={question?.title}>
         <Text component="div" size="sm">
           {question?.text}
         </Text>

@@ -12,7 +12,7 @@ export function Copy({ value, what }: { value: string; what: string }) {
               {copied ? <Check size={16} aria-hidden="true" /> : <CopyIcon size={16} aria-hidden="true" />}
             </ActionIcon>
           </Tooltip>
-          <span className="mantine-visually-hidden" role="status">
+          <span className="for-listeners" role="status">
             {copied ? `${what} copied` : ''}
           </span>
         </>

@@ -1,5 +1,9 @@
 import type uPlot from 'uplot';
-import type { Mark } from './curves.tsx';
+
+export interface Mark {
+  at: number;
+  text: string;
+}
 
 /** Draws a dashed line, with its number, where something happened. */
 export function markEvents(marks: () => readonly Mark[], color: string): uPlot.Plugin {

@@ -6,12 +6,7 @@ import { cssColor } from '../lib/css-color.ts';
 import { curveText } from '../lib/series.ts';
 import { useWidth } from '../lib/use-width.ts';
 import type { Point } from '../live/store.ts';
-import { markEvents } from './curve-marks.ts';
-
-export interface Mark {
-  at: number;
-  text: string;
-}
+import { type Mark, markEvents } from './curve-marks.ts';
 
 interface Props {
   title: string;
@@ -54,7 +49,7 @@ export default function Curves({ title, value, series, marks = [], from }: Props
           y: { range: (_plot, _low, high) => [0, Math.max(10, Math.min(100, Math.ceil((high ?? 0) / 10) * 10))] },
         },
         axes: [
-          { ...axis, values: (_plot, splits) => splits.map(clock) },
+          { ...axis, size: 28, values: (_plot, splits) => splits.map(clock) },
           { ...axis, size: 46, values: (_plot, splits) => splits.map((entry) => `${entry} %`) },
         ],
         series: [

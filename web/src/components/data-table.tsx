@@ -4,6 +4,7 @@ import type { ReactNode } from 'react';
 
 export interface Column<T> {
   title: string;
+  /** Null: there is nothing to say. */
   cell: (row: T) => ReactNode;
   /** Stands at the head of the card on narrow screens. */
   head?: boolean;
@@ -31,7 +32,7 @@ export function DataTable<T>({ label, rows, columns, keyOf }: Props<T>) {
             <Table.Tr>
               {columns.map((column) => (
                 <Table.Th key={column.title} scope="col" ta={column.align ?? 'left'} w={column.width}>
-                  {column.quiet ? <span className="mantine-visually-hidden">{column.title}</span> : column.title}
+                  {column.quiet ? <span className="for-listeners">{column.title}</span> : column.title}
                 </Table.Th>
               ))}
             </Table.Tr>
@@ -41,7 +42,7 @@ export function DataTable<T>({ label, rows, columns, keyOf }: Props<T>) {
               <Table.Tr key={keyOf(row)}>
                 {columns.map((column) => (
                   <Table.Td key={column.title} ta={column.align ?? 'left'}>
-                    {column.cell(row)}
+                    {column.cell(row) ?? <Dash />}
                   </Table.Td>
                 ))}
               </Table.Tr>
@@ -66,13 +67,15 @@ export function DataTable<T>({ label, rows, columns, keyOf }: Props<T>) {
           <Stack gap={4} component="dl" m={0}>
             {columns
               .filter((column) => !column.head && !column.quiet)
-              .map((column) => (
-                <Group key={column.title} gap="sm" wrap="nowrap" align="baseline">
+              .map((column) => ({ title: column.title, content: column.cell(row) }))
+              .filter(({ content }) => content !== null)
+              .map(({ title, content }) => (
+                <Group key={title} gap="sm" wrap="nowrap" align="baseline">
                   <Text component="dt" size="sm" c="dimmed" w="7rem" style={{ flex: 'none' }}>
-                    {column.title}
+                    {title}
                   </Text>
                   <Box component="dd" m={0} style={{ minWidth: 0, flex: 1 }} fz="sm">
-                    {column.cell(row)}
+                    {content}
                   </Box>
                 </Group>
               ))}
@@ -87,5 +90,13 @@ export function DataTable<T>({ label, rows, columns, keyOf }: Props<T>) {
         </Card>
       ))}
     </Stack>
+  );
+}
+
+function Dash() {
+  return (
+    <Text span c="dimmed">
+      –
+    </Text>
   );
 }

@@ -7,7 +7,7 @@ export function EndPoint({ url, copy = false }: { url: string | null; copy?: boo
   if (!url) {
     return (
       <Text span c="dimmed" size="sm">
-        none yet
+        –
       </Text>
     );
   }
@@ -16,7 +16,7 @@ export function EndPoint({ url, copy = false }: { url: string | null; copy?: boo
       <Anchor href={url} target="_blank" rel="noreferrer" className="mono" style={{ whiteSpace: 'nowrap' }}>
         {url.replace(/^https?:\/\//, '')}
         <ExternalLink size={13} aria-hidden="true" style={{ marginLeft: 4, verticalAlign: -1 }} />
-        <span className="mantine-visually-hidden"> (opens in a new tab)</span>
+        <span className="for-listeners"> (opens in a new tab)</span>
       </Anchor>
       {copy && <Copy value={url} what="the address" />}
     </Group>

@@ -26,7 +26,7 @@ export function QueryView<T>({ query, what, skeleton, children }: Props<T>) {
   }
   return (
     <div aria-busy="true">
-      <span className="mantine-visually-hidden" role="status">
+      <span className="for-listeners" role="status">
         Loading
       </span>
       {skeleton ?? <Rows />}

@@ -69,7 +69,7 @@ export function StateBadge({ state, ...rest }: { state: string } & BadgeProps) {
       tt="none"
       fw={600}
       leftSection={<Icon size={13} aria-hidden="true" className={turning} />}
-      style={{ flexShrink: 0 }}
+      style={{ flexShrink: 0, minWidth: 'max-content' }}
       {...rest}
     >
       {title(state)}

@@ -31,7 +31,7 @@ export function Steps({ state }: { state: InstanceState }) {
                 )}
               </span>
               <span>{step.charAt(0).toUpperCase() + step.slice(1)}</span>
-              <span className="mantine-visually-hidden">, {where}</span>
+              <span className="for-listeners">, {where}</span>
             </li>
           );
         })}

@@ -39,7 +39,7 @@ const COLUMNS: Column<Replica>[] = [
       <>
         {reason && <Text size="sm">{reason}</Text>}
         <Text size="sm" c="dimmed">
-          {placement ?? '–'}
+          {placement}
         </Text>
       </>
     ),

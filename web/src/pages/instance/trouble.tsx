@@ -1,5 +1,6 @@
 import { Alert, Text } from '@mantine/core';
 import { ArrowUpCircle, OctagonX, TriangleAlert } from 'lucide-react';
+import { asSentence } from '../../api/client.ts';
 import type { Instance } from '../../api/types.ts';
 import { plain } from '../../lib/ansi.ts';
 
@@ -14,7 +15,7 @@ export function Trouble({ instance: { state, reason, lastLogLines } }: { instanc
       icon={<Icon size={18} aria-hidden="true" />}
       title={failed ? 'It failed' : state === 'degraded' ? 'It is degraded' : 'Note'}
     >
-      <Text size="sm">{reason ?? 'It gave no reason; its events and logs may.'}</Text>
+      <Text size="sm">{asSentence(reason ?? 'It gave no reason; its events and logs may')}</Text>
       {lastLogLines && lastLogLines.length > 0 && (
         <>
           <Text size="sm" mt="sm" mb={4} fw={500}>
@@ -40,7 +41,7 @@ export function Rollout({ instance: { rollout } }: { instance: Instance }) {
       icon={<ArrowUpCircle size={18} aria-hidden="true" />}
       title={back ? `Version ${rollout.version} was taken back` : `Version ${rollout.version} is coming in`}
     >
-      {rollout.reason && <Text size="sm">{rollout.reason}</Text>}
+      {rollout.reason && <Text size="sm">{asSentence(rollout.reason)}</Text>}
       {!back && <Text size="sm">The present version serves until the new one is healthy.</Text>}
     </Alert>
   );

@@ -1,7 +1,8 @@
-import { Card, List, SegmentedControl, SimpleGrid, Skeleton, Spoiler, Text } from '@mantine/core';
+import { Anchor, Card, Group, List, SegmentedControl, SimpleGrid, Skeleton, Text } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { lazy, Suspense, useMemo, useState } from 'react';
 import { eventsQuery, metricsQuery } from '../../api/queries.ts';
+import type { Mark } from '../../components/curve-marks.ts';
 import { Moment } from '../../components/moment.tsx';
 import { ProblemNotice } from '../../components/problem.tsx';
 import { Section } from '../../components/section.tsx';
@@ -63,21 +64,38 @@ export function UsageCurves({ name }: { name: string }) {
           </Suspense>
         </Card>
       </SimpleGrid>
-      {marks.length > 0 && (
-        <Spoiler maxHeight={88} showLabel="Show all marks" hideLabel="Show fewer" mt="sm">
-          <Text size="sm" fw={500}>
-            Marked on the time axis
-          </Text>
-          <List size="sm" type="ordered">
-            {marks.map(({ at, text }, index) => (
-              // biome-ignore lint/suspicious/noArrayIndexKey: the number is the mark's name
-              <List.Item key={index}>
-                <Moment at={at} as="date" /> {text}
-              </List.Item>
-            ))}
-          </List>
-        </Spoiler>
-      )}
+      <MarkList marks={marks} />
     </Section>
+  );
+}
+
+const SHOWN_MARKS = 4;
+
+/** What the numbers on the time axis stand for. */
+function MarkList({ marks }: { marks: readonly Mark[] }) {
+  const [all, setAll] = useState(false);
+  if (marks.length === 0) return null;
+  const first = all ? 0 : Math.max(0, marks.length - SHOWN_MARKS);
+  return (
+    <>
+      <Group gap="sm" mt="sm">
+        <Text size="sm" fw={500}>
+          Marked on the time axis
+        </Text>
+        {marks.length > SHOWN_MARKS && (
+          <Anchor component="button" type="button" size="sm" aria-expanded={all} onClick={() => setAll(!all)}>
+            {all ? 'Only the newest' : `All ${marks.length}`}
+          </Anchor>
+        )}
+      </Group>
+      <List size="sm" type="ordered" start={first + 1}>
+        {marks.slice(first).map(({ at, text }, index) => (
+          // biome-ignore lint/suspicious/noArrayIndexKey: the number is the mark's name
+          <List.Item key={first + index}>
+            <Moment at={at} as="date" /> {text}
+          </List.Item>
+        ))}
+      </List>
+    </>
   );
 }

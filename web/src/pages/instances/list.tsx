@@ -47,15 +47,11 @@ const COLUMNS: Column<Instance>[] = [
       </>
     ),
   },
-  { title: 'End point', cell: ({ endpoint }) => <EndPoint url={endpoint} /> },
+  { title: 'End point', cell: ({ endpoint }) => (endpoint ? <EndPoint url={endpoint} /> : null) },
   {
     title: 'Healthy',
     cell: (instance) =>
-      isEnded(instance.state) ? (
-        <Text span c="dimmed">
-          –
-        </Text>
-      ) : (
+      isEnded(instance.state) ? null : (
         <span className="tabular">
           {healthyReplicas(instance)} of {instance.scale.min}
           {instance.scale.max > instance.scale.min && (
@@ -67,7 +63,7 @@ const COLUMNS: Column<Instance>[] = [
         </span>
       ),
   },
-  { title: 'Machine', cell: ({ node }) => node ?? '–' },
+  { title: 'Machine', cell: ({ node }) => node },
   {
     title: 'Reason',
     cell: ({ reason }) =>
@@ -75,11 +71,7 @@ const COLUMNS: Column<Instance>[] = [
         <Text size="sm" lineClamp={3} maw="24rem" title={reason}>
           {reason}
         </Text>
-      ) : (
-        <Text span c="dimmed">
-          –
-        </Text>
-      ),
+      ) : null,
   },
 ];
 

@@ -64,9 +64,7 @@ const COLUMNS: Column<Schedule>[] = [
             <Moment at={lastOutcome.at} />
           </Text>
         </Text>
-      ) : (
-        '–'
-      ),
+      ) : null,
   },
   { title: 'Actions', quiet: true, align: 'right', cell: (schedule) => <Actions schedule={schedule} /> },
 ];

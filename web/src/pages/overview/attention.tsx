@@ -2,6 +2,7 @@ import { Anchor, Card, Group, Stack, Text } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { CircleCheckBig } from 'lucide-react';
 import { Link } from 'wouter';
+import { asSentence } from '../../api/client.ts';
 import { instancesQuery, machinesQuery, platformQuery, schedulesQuery } from '../../api/queries.ts';
 import { Moment } from '../../components/moment.tsx';
 import { Nothing } from '../../components/nothing.tsx';
@@ -73,7 +74,7 @@ function Row({ concern: { kind, name, state, reason, href, at } }: { concern: Co
           <StateBadge state={state} />
         </Group>
         <Text size="sm" lineClamp={3}>
-          {reason}
+          {asSentence(reason)}
           {at && (
             <Text span size="sm" c="dimmed">
               {' '}

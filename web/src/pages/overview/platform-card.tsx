@@ -1,7 +1,7 @@
 import { Box, Button, Card, Group, List, Text, Title } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { Power } from 'lucide-react';
-import { post } from '../../api/client.ts';
+import { asSentence, post } from '../../api/client.ts';
 import { platformQuery } from '../../api/queries.ts';
 import type { PlatformStatus } from '../../api/types.ts';
 import { useConfirm } from '../../components/confirm.tsx';
@@ -33,7 +33,8 @@ export function PlatformCard() {
                 <StateBadge state={status.status} size="lg" />
               </Group>
               <Text size="sm" c="dimmed" mt={4}>
-                {status.reason ?? MEANING[status.status]} Since <Moment at={status.since} as="date" />.
+                {status.reason ? asSentence(status.reason) : MEANING[status.status]} Since{' '}
+                <Moment at={status.since} as="date" />.
               </Text>
             </Box>
             <Toggle status={status} />

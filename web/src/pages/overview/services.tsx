@@ -24,16 +24,16 @@ const COLUMNS: Column<Service>[] = [
   { title: 'State', head: true, cell: ({ state }) => <StateBadge state={state} /> },
   {
     title: 'Health',
-    cell: ({ health }) => (health === 'failing' ? <StateBadge state="failing" /> : health ? HEALTH[health] : '–'),
+    cell: ({ health }) => (health === 'failing' ? <StateBadge state="failing" /> : health ? HEALTH[health] : null),
   },
-  { title: 'Last seen', cell: ({ lastSeen }) => (lastSeen === undefined ? '–' : <Moment at={lastSeen} />) },
-  { title: 'Last change', cell: ({ lastChange }) => (lastChange === undefined ? '–' : <Moment at={lastChange} />) },
-  { title: 'Restarts', cell: ({ restarts }) => <span className="tabular">{restarts ?? '–'}</span> },
+  { title: 'Last seen', cell: ({ lastSeen }) => (lastSeen === undefined ? null : <Moment at={lastSeen} />) },
+  { title: 'Last change', cell: ({ lastChange }) => (lastChange === undefined ? null : <Moment at={lastChange} />) },
+  { title: 'Restarts', cell: ({ restarts }) => <span className="tabular">{restarts ?? null}</span> },
   {
     title: 'Address',
     cell: ({ address, node }) => <span className="mono">{node ? `${node} · ${address}` : address}</span>,
   },
-  { title: 'Reason', cell: ({ reason }) => (reason ? <Text size="sm">{reason}</Text> : '–') },
+  { title: 'Reason', cell: ({ reason }) => (reason ? <Text size="sm">{reason}</Text> : null) },
 ];
 
 export function Services() {
