@@ -83,7 +83,7 @@ export function DataTable<T>({ label, rows, columns, keyOf }: Props<T>) {
           {columns
             .filter((column) => column.quiet)
             .map((column) => (
-              <Box key={column.title} mt="sm">
+              <Box key={column.title} mt="sm" className="quiet">
                 {column.cell(row)}
               </Box>
             ))}

@@ -1,16 +1,9 @@
-import { Anchor, Group, Text } from '@mantine/core';
+import { Anchor, Group } from '@mantine/core';
 import { ExternalLink } from 'lucide-react';
 import { Copy } from './copy.tsx';
 
 /** Where an instance is served, opened beside this page. */
-export function EndPoint({ url, copy = false }: { url: string | null; copy?: boolean }) {
-  if (!url) {
-    return (
-      <Text span c="dimmed" size="sm">
-        –
-      </Text>
-    );
-  }
+export function EndPoint({ url, copy = false }: { url: string; copy?: boolean }) {
   return (
     <Group gap={4} wrap="nowrap">
       <Anchor href={url} target="_blank" rel="noreferrer" className="mono" style={{ whiteSpace: 'nowrap' }}>

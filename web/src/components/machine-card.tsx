@@ -2,7 +2,7 @@ import { Card, Group, SimpleGrid, Text } from '@mantine/core';
 import type { ReactNode } from 'react';
 import type { Machine } from '../api/types.ts';
 import { percent, plural } from '../lib/format.ts';
-import { useMachinePoints } from '../live/store.ts';
+import { useMachineSeries } from '../lib/use-machine-series.ts';
 import { Sparkline } from './sparkline.tsx';
 import { StateBadge } from './state-badge.tsx';
 
@@ -11,11 +11,10 @@ const METERS = [
   { label: 'Memory', color: '--avk-chart-memory', of: (machine: Machine) => machine.memoryPercent },
   { label: 'Disk', color: '--avk-chart-disk', of: (machine: Machine) => machine.diskPercent },
 ];
-const SPARK_POINTS = 120;
 
-/** A machine with its last two minutes. */
+/** A machine with its last minutes. */
 export function MachineCard({ machine, children }: { machine: Machine; children?: ReactNode }) {
-  const points = useMachinePoints(machine.name).slice(-SPARK_POINTS);
+  const points = useMachineSeries(machine.name);
   const { name, state, address, replicas, reason } = machine;
   return (
     <Card padding="md">

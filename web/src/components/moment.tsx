@@ -1,6 +1,8 @@
 import { Tooltip } from '@mantine/core';
 import { useSyncExternalStore } from 'react';
-import { dateTime, HERE, longDateTime, relative } from '../lib/format.ts';
+import { dateTime, dayTime, HERE, longDateTime, relative, timeOfDay } from '../lib/format.ts';
+
+const FORMATS = { date: dateTime, day: dayTime, time: timeOfDay };
 
 const TICK_MS = 10_000;
 let now = Date.now();
@@ -26,7 +28,7 @@ interface Props {
   /** RFC 3339 or epoch in ms. */
   at: string | number | null | undefined;
   /** `ago`: relative to now. */
-  as?: 'ago' | 'date';
+  as?: 'ago' | 'date' | 'day' | 'time';
   timeZone?: string;
   never?: string;
 }
@@ -39,7 +41,7 @@ export function Moment({ at, as = 'ago', timeZone = HERE, never = 'never' }: Pro
   return (
     <Tooltip label={longDateTime(time, timeZone)}>
       <time dateTime={new Date(time).toISOString()}>
-        {as === 'ago' ? relative(time, Math.max(current, Math.min(time, Date.now()))) : dateTime(time, timeZone)}
+        {as === 'ago' ? relative(time, Math.max(current, Math.min(time, Date.now()))) : FORMATS[as](time, timeZone)}
       </time>
     </Tooltip>
   );

@@ -32,6 +32,21 @@ export function dateTime(at: number, timeZone = HERE, seconds = false): string {
   }).format(at);
 }
 
+/** With the day of the week: for what is to come. */
+export function dayTime(at: number, timeZone: string): string {
+  const weekday = new Intl.DateTimeFormat(undefined, { timeZone, weekday: 'short' }).format(at);
+  return `${weekday}, ${dateTime(at, timeZone)}`;
+}
+
+export function isSameDay(a: number, b: number, timeZone: string): boolean {
+  const day = new Intl.DateTimeFormat('en-CA', { timeZone });
+  return day.format(a) === day.format(b);
+}
+
+export function timeOfDay(at: number, timeZone: string): string {
+  return new Intl.DateTimeFormat(undefined, { timeZone, hour: '2-digit', minute: '2-digit' }).format(at);
+}
+
 export function clockTime(at: number): string {
   return new Intl.DateTimeFormat(undefined, {
     hour: '2-digit',
@@ -70,7 +85,7 @@ export function bytes(count: number): string {
 }
 
 export function percent(value: number | null | undefined): string {
-  return value === null || value === undefined ? '–' : `${Math.round(value)} %`;
+  return value === null || value === undefined ? '–' : `${Math.round(value)}\u00a0%`;
 }
 
 export function plural(count: number, one: string, many = `${one}s`): string {

@@ -38,7 +38,7 @@ export default function Account() {
   }
 
   return (
-    <Page title="Account" lead={`${username}, ${role}`}>
+    <Page title="Account" lead={`Signed in as ${username}, with the role ${role}.`}>
       <Stack gap="xl" maw="32rem">
         <Text size="sm">
           Since <Moment at={createdAt} as="date" never="the beginning" />; last signed in{' '}

@@ -68,10 +68,14 @@ function Facts({ instance: { appName, version, endpoint, node, createdBy, create
       <Text size="sm">
         {appName} {version}
       </Text>
-      <Group gap={6} wrap="nowrap">
-        <Text size="sm">Served at</Text>
-        <EndPoint url={endpoint} copy />
-      </Group>
+      {endpoint && (
+        <Group gap={6} wrap="nowrap">
+          <Text size="sm" className="nowrap">
+            Served at
+          </Text>
+          <EndPoint url={endpoint} copy />
+        </Group>
+      )}
       {node && <Text size="sm">on {node}</Text>}
       <Text size="sm">
         by {createdBy}, <Moment at={createdAt} />

@@ -114,7 +114,7 @@ function Actions({ user: { username }, own, onReset }: { user: User; own: boolea
         variant="default"
         leftSection={<KeyRound size={14} aria-hidden="true" />}
         onClick={onReset}
-        aria-label={`Reset the password of ${username}`}
+        aria-label={`Reset password of ${username}`}
       >
         Reset password
       </Button>

@@ -1,4 +1,5 @@
 import { NumberInput, PasswordInput, Select, Stack, Switch, TextInput } from '@mantine/core';
+import { asSentence } from '../../api/client.ts';
 import type { ConfigEntry } from '../../api/types.ts';
 import type { FieldValue, FieldValues } from '../../lib/settings.ts';
 
@@ -133,6 +134,6 @@ function describe({ description, type, min, max, default: byDefault, secret }: C
             ? `At most ${max}.`
             : '';
   const preset = byDefault === undefined || secret || type === 'boolean' ? '' : `Default: ${byDefault}.`;
-  const text = [description, limits, preset].filter(Boolean).join(' ');
+  const text = [description && asSentence(description), limits, preset].filter(Boolean).join(' ');
   return text === '' ? undefined : text;
 }

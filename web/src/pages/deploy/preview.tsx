@@ -3,7 +3,7 @@ import { useDebouncedValue } from '@mantine/hooks';
 import { keepPreviousData, useQuery } from '@tanstack/react-query';
 import { post } from '../../api/client.ts';
 import type { Occurrence } from '../../api/types.ts';
-import { Moment } from '../../components/moment.tsx';
+import { OccurrenceText } from '../../components/occurrence-text.tsx';
 import { ProblemNotice } from '../../components/problem.tsx';
 import { type When, whenBody, whenErrors } from '../../lib/recurrence.ts';
 
@@ -22,7 +22,7 @@ export function Preview({ when }: { when: When }) {
   return (
     <Box component="section" aria-label="Next times" aria-live="polite">
       <Text fw={500} size="sm" mb={4}>
-        Next times
+        Next times, in {when.timezone}
       </Text>
       {!complete ? (
         <Text size="sm" c="dimmed">
@@ -57,18 +57,12 @@ export function Preview({ when }: { when: When }) {
   );
 }
 
-export function Occurrences({ list, timeZone }: { list: readonly Occurrence[]; timeZone: string }) {
+function Occurrences({ list, timeZone }: { list: readonly Occurrence[]; timeZone: string }) {
   return (
     <List size="sm" type="ordered" spacing={2}>
-      {list.map(({ start, end }) => (
-        <List.Item key={start}>
-          <Moment at={start} as="date" timeZone={timeZone} />
-          {end && (
-            <>
-              {' '}
-              to <Moment at={end} as="date" timeZone={timeZone} />
-            </>
-          )}
+      {list.map((occurrence) => (
+        <List.Item key={occurrence.start}>
+          <OccurrenceText of={occurrence} timeZone={timeZone} />
         </List.Item>
       ))}
     </List>

@@ -116,7 +116,7 @@ export function ScheduleFields({ when, errors, onChange }: Props) {
               </Stack>
             </Radio.Group>
             <Radio.Group
-              label="When a start was missed, as the platform was down"
+              label="When a start was missed"
               value={when.missed}
               onChange={(missed) => onChange({ missed: missed as When['missed'] })}
               error={errors.missed}

@@ -18,7 +18,9 @@ export function Logs({ instance: { instanceName, replicas, state } }: { instance
   const box = useRef<HTMLDivElement>(null);
   const deploying = isDeploying(state);
   const source = chosen !== '' && chosen !== 'build' && !replicas.some(({ name }) => name === chosen) ? '' : chosen;
-  const log = useLog(instanceName, source === '' && deploying ? 'build' : source, isEnded(state));
+  // Before a replica runs, and when none is left, the build is all that there is to read.
+  const building = source === '' && (deploying || (state === 'failed' && replicas.length === 0));
+  const log = useLog(instanceName, building ? 'build' : source, isEnded(state));
 
   const wanted = text.trim().toLowerCase();
   const lines = (frozen ?? log.lines).filter(({ line }) => wanted === '' || line.toLowerCase().includes(wanted));
@@ -44,7 +46,13 @@ export function Logs({ instance: { instanceName, replicas, state } }: { instance
       title="Logs"
       aside={
         <Badge variant="light" color={log.status === 'live' && !frozen ? 'pine' : 'gray'} tt="none" role="status">
-          {frozen ? 'Paused' : log.status === 'live' ? 'Following' : log.status === 'ended' ? 'Ended' : 'Connecting …'}
+          {frozen
+            ? 'Paused'
+            : log.status === 'live'
+              ? 'Following'
+              : log.status === 'ended'
+                ? 'Ended'
+                : 'Waiting for more'}
         </Badge>
       }
     >
@@ -52,7 +60,10 @@ export function Logs({ instance: { instanceName, replicas, state } }: { instance
         <Select
           aria-label="Whose log"
           data={[
-            { value: '', label: deploying ? 'The build, then the replicas' : 'All replicas' },
+            {
+              value: '',
+              label: deploying ? 'The build, then the replicas' : building ? 'What is left' : 'All replicas',
+            },
             ...replicas.map(({ name }) => ({ value: name, label: name })),
             { value: 'build', label: 'The build' },
           ]}
@@ -95,6 +106,7 @@ export function Logs({ instance: { instanceName, replicas, state } }: { instance
       <div
         ref={box}
         className="log"
+        data-empty={lines.length === 0 || undefined}
         role="log"
         aria-live="off"
         aria-label={`Log of ${instanceName}`}

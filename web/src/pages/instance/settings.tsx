@@ -1,7 +1,5 @@
 import { Card, Table, Text } from '@mantine/core';
-import { SlidersHorizontal } from 'lucide-react';
 import type { Instance } from '../../api/types.ts';
-import { Nothing } from '../../components/nothing.tsx';
 import { Section } from '../../components/section.tsx';
 
 /** The settings it was deployed with; secrets come masked. */
@@ -11,7 +9,9 @@ export function Settings({ instance: { config, scale, generation } }: { instance
     <Section title="Settings">
       <Card padding={entries.length === 0 ? 'lg' : 0}>
         {entries.length === 0 ? (
-          <Nothing icon={SlidersHorizontal} title="This app has no settings" />
+          <Text size="sm" c="dimmed">
+            This app has no settings.
+          </Text>
         ) : (
           <Table aria-label="Settings" layout="fixed">
             <Table.Tbody>

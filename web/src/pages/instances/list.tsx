@@ -2,6 +2,7 @@ import { Anchor, Button, Group, SegmentedControl, Stack, Text, TextInput } from 
 import { useQuery } from '@tanstack/react-query';
 import { Boxes, Search } from 'lucide-react';
 import { Link, useSearchParams } from 'wouter';
+import { asSentence } from '../../api/client.ts';
 import { instancesQuery } from '../../api/queries.ts';
 import type { Instance } from '../../api/types.ts';
 import { type Column, DataTable } from '../../components/data-table.tsx';
@@ -69,7 +70,7 @@ const COLUMNS: Column<Instance>[] = [
     cell: ({ reason }) =>
       reason ? (
         <Text size="sm" lineClamp={3} maw="24rem" title={reason}>
-          {reason}
+          {asSentence(reason)}
         </Text>
       ) : null,
   },

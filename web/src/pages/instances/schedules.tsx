@@ -2,13 +2,14 @@ import { Anchor, Button, Group, Text } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { CalendarClock, Pause, Play, Trash2 } from 'lucide-react';
 import { Link } from 'wouter';
-import { patch, remove } from '../../api/client.ts';
+import { asSentence, patch, remove } from '../../api/client.ts';
 import { schedulesQuery } from '../../api/queries.ts';
 import type { Schedule } from '../../api/types.ts';
 import { useConfirm } from '../../components/confirm.tsx';
 import { type Column, DataTable } from '../../components/data-table.tsx';
 import { Moment } from '../../components/moment.tsx';
 import { Nothing } from '../../components/nothing.tsx';
+import { OccurrenceText } from '../../components/occurrence-text.tsx';
 import { QueryView } from '../../components/query-view.tsx';
 import { StateBadge } from '../../components/state-badge.tsx';
 import { recurrenceText } from '../../lib/recurrence.ts';
@@ -59,7 +60,7 @@ const COLUMNS: Column<Schedule>[] = [
     cell: ({ lastOutcome }) =>
       lastOutcome ? (
         <Text size="sm" maw="20rem">
-          {lastOutcome.text}{' '}
+          {asSentence(lastOutcome.text)}{' '}
           <Text span size="xs" c="dimmed">
             <Moment at={lastOutcome.at} />
           </Text>
@@ -69,24 +70,16 @@ const COLUMNS: Column<Schedule>[] = [
   { title: 'Actions', quiet: true, align: 'right', cell: (schedule) => <Actions schedule={schedule} /> },
 ];
 
-function NextTimes({ next }: { next: Schedule['next'] }) {
-  const rest = next.slice(1, 3);
-  const [first] = next;
+function NextTimes({ next: [first, ...later] }: { next: Schedule['next'] }) {
   if (!first) return null;
   return (
     <>
       <Text size="sm">
-        <Moment at={first.start} as="date" />
-        {first.end && (
-          <>
-            {' '}
-            to <Moment at={first.end} as="date" />
-          </>
-        )}
+        <OccurrenceText of={first} />
       </Text>
-      {rest.map(({ start }) => (
-        <Text size="xs" c="dimmed" key={start}>
-          <Moment at={start} as="date" />
+      {later.slice(0, 2).map((occurrence) => (
+        <Text size="xs" c="dimmed" key={occurrence.start}>
+          <OccurrenceText of={occurrence} />
         </Text>
       ))}
     </>

@@ -11,7 +11,7 @@ import { percent } from '../../lib/format.ts';
 import { useIsAdmin } from '../../lib/session.ts';
 import { needsRoom } from '../../lib/states.ts';
 import { useAction } from '../../lib/use-action.ts';
-import { useMachinePoints } from '../../live/store.ts';
+import { useMachineSeries } from '../../lib/use-machine-series.ts';
 
 const COLUMNS: Column<Machine>[] = [
   {
@@ -83,7 +83,7 @@ interface MeterProps {
 }
 
 function Meter({ machine, curve, color, value, warning = false }: MeterProps) {
-  const points = useMachinePoints(machine.name).slice(-120);
+  const points = useMachineSeries(machine.name);
   return (
     <Group gap="xs" wrap="nowrap">
       <Text span size="sm" className="tabular" w="3.2rem" fw={warning ? 700 : 400} c={warning ? 'red' : undefined}>

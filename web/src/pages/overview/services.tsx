@@ -1,5 +1,6 @@
 import { Text } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
+import { asSentence } from '../../api/client.ts';
 import { platformQuery } from '../../api/queries.ts';
 import type { Service } from '../../api/types.ts';
 import { type Column, DataTable } from '../../components/data-table.tsx';
@@ -26,14 +27,22 @@ const COLUMNS: Column<Service>[] = [
     title: 'Health',
     cell: ({ health }) => (health === 'failing' ? <StateBadge state="failing" /> : health ? HEALTH[health] : null),
   },
-  { title: 'Last seen', cell: ({ lastSeen }) => (lastSeen === undefined ? null : <Moment at={lastSeen} />) },
+  {
+    title: 'Last seen',
+    cell: ({ lastSeen }) =>
+      lastSeen === undefined ? null : (
+        <span className="nowrap">
+          <Moment at={lastSeen} />
+        </span>
+      ),
+  },
   { title: 'Last change', cell: ({ lastChange }) => (lastChange === undefined ? null : <Moment at={lastChange} />) },
   { title: 'Restarts', cell: ({ restarts }) => <span className="tabular">{restarts ?? null}</span> },
   {
     title: 'Address',
-    cell: ({ address, node }) => <span className="mono">{node ? `${node} · ${address}` : address}</span>,
+    cell: ({ address, node }) => <span className="mono nowrap">{node ? `${node} · ${address}` : address}</span>,
   },
-  { title: 'Reason', cell: ({ reason }) => (reason ? <Text size="sm">{reason}</Text> : null) },
+  { title: 'Reason', cell: ({ reason }) => (reason ? <Text size="sm">{asSentence(reason)}</Text> : null) },
 ];
 
 export function Services() {
