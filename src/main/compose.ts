@@ -36,6 +36,7 @@ import { type Config, uploadLimits } from './config.ts';
 import { examine } from './doctor.ts';
 import { documentation } from './documentation.ts';
 import type { Engines, Hooks } from './engines.ts';
+import { frontEnd } from './front-end.ts';
 import type { Home } from './home.ts';
 import { embeddedInventory } from './inventory.ts';
 import { createProgram, type OpenedService } from './programs.ts';
@@ -108,7 +109,10 @@ export async function compose(config: Config, home: Home, engines: Engines, hook
       metrics,
       service,
     });
-    if (service === 'application-manager') await documentation(http);
+    if (service === 'application-manager') {
+      await documentation(http);
+      await frontEnd(http);
+    }
     return { http, log, client: createServiceClient(transport, createServiceToken(tokens, service, clock)), metrics };
   }
 
