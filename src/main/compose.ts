@@ -1,10 +1,14 @@
 import { networkInterfaces } from 'node:os';
 import type { Migration } from 'kysely/migration';
-import { Registry } from 'prom-client';
+import { Counter, Registry } from 'prom-client';
+import { z } from 'zod';
 import { createInProcessTransport } from '../adapters/service-transport/in-process.ts';
 import { AvkError } from '../domain/errors.ts';
+import { createAuditTrail } from '../kernel/audit-trail.ts';
 import { createServiceToken, createTokens } from '../kernel/auth.ts';
 import { createHttpApp, type HttpApp } from '../kernel/http/app.ts';
+import { createNetworkList } from '../kernel/http/networks.ts';
+import { createIdentity, type Inspect, verdictSchema } from '../kernel/identity.ts';
 import type { ReplicaDeps } from '../kernel/replica.ts';
 import { createSecretBox } from '../kernel/secret-box.ts';
 import { SERVICES, type Service, type ServiceName, TITLES } from '../kernel/service.ts';
@@ -45,12 +49,15 @@ const DESCRIPTIONS: Partial<Record<ServiceName, string>> = {
   'deployment-manager': 'Brings an instance to its first running replica, and back.',
   'node-manager': 'The machines: health, history, the best one for the next app.',
   'load-balancer': 'Public ports, routes and replicas of everything that is registered.',
-  authenticator: 'Users and tokens.',
+  authenticator: 'Users, their sessions and tokens, and the audit log.',
 };
 
 /** The user that the authenticator makes at the first start. */
 const FIRST_ADMIN = 'admin';
 const ADMIN_TOKEN_SECONDS = 600;
+const inspection = z.object({ verdict: verdictSchema.nullable() });
+/** Callers wait for this answer: a slow authenticator counts as one that does not answer. */
+const INSPECT_DEADLINE_MS = 2000;
 
 /** Wires the services of one process: explicit arguments, no container, nothing hidden. */
 export async function compose(config: Config, home: Home, engines: Engines, hooks: Hooks): Promise<Composition> {
@@ -59,6 +66,8 @@ export async function compose(config: Config, home: Home, engines: Engines, hook
   const secrets = createSecretBox(home.secretKeys, random);
   const transport = createInProcessTransport(clock);
   const metrics = new Registry();
+  const legacyFrom = createNetworkList(config.legacy.allowFrom);
+  const trail = auditTrail();
   const opened: Database<never>[] = [];
   const machines = new Map(engines.machines.map((machine) => [machine.host.name, machine]));
   const onJournal = hooks.onJournal ? { onJournal: hooks.onJournal } : {};
@@ -70,21 +79,47 @@ export async function compose(config: Config, home: Home, engines: Engines, hook
     return database;
   }
 
+  function auditTrail() {
+    const client = createServiceClient(transport, createServiceToken(tokens, 'application-manager', clock));
+    const lost = new Counter({
+      name: 'avishkar_audit_entries_lost_total',
+      help: 'Changing calls that could not be written down',
+      registers: [metrics],
+    });
+    return createAuditTrail({
+      send: async (entries) => {
+        await client.call('authenticator', 'POST', '/audit', { body: { entries } });
+      },
+      clock,
+      log: engines.logOf('application-manager').log,
+      lost: (entries) => lost.inc(entries),
+    });
+  }
+
   /** What every service gets. */
   async function basics(service: ServiceName): Promise<{ http: HttpApp; log: Log; client: ServiceClient }> {
     const { log, recent } = engines.logOf(service);
+    const client = createServiceClient(transport, createServiceToken(tokens, service, clock));
+    const inspect: Inspect = async (body) => {
+      const options = { body, deadlineMs: INSPECT_DEADLINE_MS };
+      return inspection.parse(await client.call('authenticator', 'POST', '/credentials/check', options)).verdict;
+    };
     const http = await createHttpApp({
       title: TITLES[service],
       version: VERSION,
       description: DESCRIPTIONS[service] ?? '',
       tokens,
+      identity: createIdentity(tokens, inspect, clock),
+      acceptsCookie: service === 'application-manager',
+      legacyFrom,
+      audit: { trail, clock },
       log,
       recentLogLines: recent,
       metrics,
     });
     if (service === 'application-manager') await documentation(http);
     transport.add(service, http);
-    return { http, log, client: createServiceClient(transport, createServiceToken(tokens, service, clock)) };
+    return { http, log, client };
   }
 
   function machineOf(name: string) {
@@ -100,6 +135,8 @@ export async function compose(config: Config, home: Home, engines: Engines, hook
     database: await open<AuthenticatorTables>('authenticator', userTables),
     tokens,
     clock,
+    random,
+    trail,
   });
   const nodeManager = createNodeManager({
     ...(await basics('node-manager')),
@@ -145,6 +182,7 @@ export async function compose(config: Config, home: Home, engines: Engines, hook
     clock,
     random,
     limits: DEFAULT_LIMITS,
+    openRegistration: config.openRegistration,
     ...onJournal,
   });
 

@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { AvkError } from '../domain/errors.ts';
 import { DEFAULT_REPLICA_PORTS, portRangeSchema } from '../domain/ports.ts';
+import { createNetworkList } from '../kernel/http/networks.ts';
 
 /** What `avishkar up` is told. */
 export const configSchema = z.strictObject({
@@ -26,6 +27,14 @@ export const configSchema = z.strictObject({
   replicaPorts: portRangeSchema.default(DEFAULT_REPLICA_PORTS),
   /** Longest a build may take, in seconds. */
   buildSeconds: z.number().min(1).max(86_400).default(600),
+  /** Whether anybody may register, as role user. */
+  openRegistration: z.boolean().default(false),
+  legacy: z
+    .strictObject({
+      /** Networks from which the starting document's own routes need no token. */
+      allowFrom: z.array(z.string()).default([]),
+    })
+    .default({ allowFrom: [] }),
   logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
 });
 export type Config = z.infer<typeof configSchema>;
@@ -33,7 +42,11 @@ export type Config = z.infer<typeof configSchema>;
 /** @throws AvkError AVK_BAD_CONFIG that names the option, its value and what was expected */
 export function readConfig(given: Record<string, unknown>): Config {
   const parsed = configSchema.safeParse(given);
-  if (parsed.success) return parsed.data;
+  if (parsed.success) {
+    // Says which one is no network.
+    createNetworkList(parsed.data.legacy.allowFrom);
+    return parsed.data;
+  }
   const errors = parsed.error.issues.map((issue) => {
     const path = issue.path.join('.');
     const received = JSON.stringify(given[String(issue.path[0])]) ?? 'nothing';

@@ -23,6 +23,8 @@ import { appRoutes } from './routes-apps.ts';
 import { instanceRoutes } from './routes-instances.ts';
 import { logRoutes } from './routes-logs.ts';
 import { platformRoutes } from './routes-platform.ts';
+import { sessionRoutes } from './routes-session.ts';
+import { userRoutes } from './routes-users.ts';
 import { scaleSaga } from './scale-saga.ts';
 import type { ApplicationManagerTables } from './store.ts';
 import type { LiveEvent } from './timeline.ts';
@@ -47,6 +49,8 @@ export interface ApplicationManagerDeps {
   random: Random;
   log: Log;
   limits: BundleLimits;
+  /** Whether anybody may register, as role user. */
+  openRegistration: boolean;
   onJournal?: (point: string) => void;
 }
 
@@ -90,6 +94,8 @@ export async function createApplicationManager(deps: ApplicationManagerDeps): Pr
   await appRoutes(deps.http, { ...deps, catalogue });
   instanceRoutes(deps.http, { ...deps, instances });
   logRoutes(deps.http, deps);
+  sessionRoutes(deps.http, deps);
+  userRoutes(deps.http, deps);
   platformRoutes(deps.http, { ...deps, events, startedAt: clock.now() });
 
   return {

@@ -38,7 +38,7 @@ export function routes(app: HttpApp, deps: RouteDeps): void {
   app.get(
     '/nodemgr/get-deploy-node',
     {
-      config: { access: 'user' },
+      config: { access: 'user', legacy: true },
       schema: {
         tags,
         summary: 'The machine that the next app would go to',
@@ -63,7 +63,7 @@ export function routes(app: HttpApp, deps: RouteDeps): void {
   app.get(
     '/nodemgr/get-all-nodes-health',
     {
-      config: { access: 'user' },
+      config: { access: 'user', legacy: true },
       schema: { tags, summary: 'Health of every machine', response: { 200: z.array(legacyNode) } },
     },
     async () =>
@@ -77,7 +77,7 @@ export function routes(app: HttpApp, deps: RouteDeps): void {
   );
 
   const log = {
-    config: { access: 'admin' as const },
+    config: { access: 'admin' as const, legacy: true },
     schema: { tags, summary: 'Takes and stores a sample of every machine now', response: { 200: z.string() } },
   };
   const takeSample = async (): Promise<string> => {
@@ -90,7 +90,7 @@ export function routes(app: HttpApp, deps: RouteDeps): void {
   app.delete(
     '/nodemgr/delete-old-logs',
     {
-      config: { access: 'admin' },
+      config: { access: 'admin', legacy: true },
       schema: { tags, summary: 'Deletes history older than 7 days', response: { 200: z.string() } },
     },
     async () => {
