@@ -117,7 +117,7 @@ test('what a session is good for is not a token, and the other way round', async
 });
 
 test('guessed API tokens do not fill the memory, nor make it forget how to tell', async () => {
-  const { clock, identity, identify, authenticator, token } = await lab();
+  const { identity, identify, authenticator, token } = await lab();
   await identify(token);
   authenticator.answer = null;
   const guesses = Array.from({ length: 6000 }, (_, n) => identity.identify(`avk_${n}`));
