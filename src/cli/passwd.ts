@@ -14,7 +14,8 @@ interface Options {
 
 /** `avishkar passwd`: one's own password, as an administrator somebody else's, and a lost one on a stopped platform. */
 export function passwdCommand(): Command {
-  return clientCommand('passwd [user]', 'Changes a password: your own, or as an administrator somebody else’s')
+  return clientCommand('passwd', 'Changes a password: your own, or as an administrator somebody else’s')
+    .argument('[user]', 'whose (default: your own)')
     .option('--generate', 'make the new password, and show it once')
     .option(
       '--password-stdin',

@@ -1,4 +1,4 @@
-import { type Command, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { emptyAnswer, newTokenAnswer, tokensAnswer } from './answers.ts';
 import { clock } from './clock.ts';
 import { clientCommand, contextOf, wholeNumber } from './command.ts';
@@ -19,12 +19,14 @@ export function tokensCommand(): Command {
     .action(list)
     .addCommand(createCommand())
     .addCommand(
-      clientCommand('revoke <id>', 'Revokes a token, by its ID').action(async (id: string, options: Options) => {
-        const { client, out } = contextOf(options);
-        await client.delete(`/api/tokens/${encodeURIComponent(id)}/`, emptyAnswer);
-        if (out.json) return out.document({ id });
-        out.say(`Token ${id} is revoked; within ten seconds it is refused everywhere.`);
-      }),
+      clientCommand('revoke', 'Revokes a token')
+        .argument('<id>', 'its ID, as listed')
+        .action(async (id: string, options: Options) => {
+          const { client, out } = contextOf(options);
+          await client.delete(`/api/tokens/${encodeURIComponent(id)}/`, emptyAnswer);
+          if (out.json) return out.document({ id });
+          out.say(`Token ${id} is revoked; within ten seconds it is refused everywhere.`);
+        }),
     );
 }
 
@@ -45,10 +47,13 @@ async function list(options: Options): Promise<void> {
 }
 
 function createCommand(): Command {
-  return clientCommand('create <name>', 'Makes a token, and shows it once')
+  return clientCommand('create', 'Makes a token, and shows it once')
+    .argument('<name>', 'what it is for')
     .addOption(new Option('--role <role>', 'at most, and without it, the role of the user').choices(ROLES))
-    .addOption(
-      new Option('--scope <scope...>', 'limit it to these; without any it may all that the role may').choices(SCOPES),
+    .option(
+      '--scope <scope>',
+      `limit it to ${SCOPES.join(', ')}; may be repeated; without any it may all that the role may`,
+      collectScope,
     )
     .option('--expires-in-days <n>', 'how long it is good for (default: until it is revoked)', wholeNumber)
     .option('--user <name>', 'whose token it is (default: your own)')
@@ -66,4 +71,12 @@ function createCommand(): Command {
         out.hint(`That is token ${made.name} (${made.id}) of ${made.username}. It is shown this once.`);
       },
     );
+}
+
+function collectScope(text: string, before: string[] = []): string[] {
+  const scopes = text.split(',');
+  for (const scope of scopes) {
+    if (!SCOPES.includes(scope)) throw new InvalidArgumentError(`Allowed scopes are ${SCOPES.join(', ')}.`);
+  }
+  return [...before, ...scopes];
 }

@@ -1,4 +1,4 @@
-import { type Command, Option } from 'commander';
+import { Argument, type Command, Option } from 'commander';
 import { emptyAnswer, userAnswer, usersAnswer } from './answers.ts';
 import { clock } from './clock.ts';
 import { clientCommand, contextOf } from './command.ts';
@@ -19,24 +19,25 @@ export function usersCommand(): Command {
     .action(list)
     .addCommand(addCommand())
     .addCommand(
-      clientCommand('role <name> <role>', `Gives a user a role: ${ROLES.join(', ')}`).action(
-        async (name: string, role: string, options: Options) => {
+      clientCommand('role', 'Gives a user a role')
+        .argument('<name>', 'a user')
+        .addArgument(new Argument('<role>', 'what the user may do').choices(ROLES))
+        .action(async (name: string, role: string, options: Options) => {
           const { client, out } = contextOf(options);
           const user = await client.patch(`/api/users/${encodeURIComponent(name)}/`, { role }, userAnswer);
           if (out.json) return out.document(user);
           out.say(`${user.username} is ${user.role} now, and has to sign in again.`);
-        },
-      ),
+        }),
     )
     .addCommand(
-      clientCommand('rm <name>', 'Deletes a user with sessions and tokens; instances stay').action(
-        async (name: string, options: Options) => {
+      clientCommand('rm', 'Deletes a user with sessions and tokens; instances stay')
+        .argument('<name>', 'a user')
+        .action(async (name: string, options: Options) => {
           const { client, out } = contextOf(options);
           await client.delete(`/api/users/${encodeURIComponent(name)}/`, emptyAnswer);
           if (out.json) return out.document({ username: name });
           out.say(`${name} is deleted.`);
-        },
-      ),
+        }),
     );
 }
 
@@ -50,7 +51,8 @@ async function list(options: Options): Promise<void> {
 }
 
 function addCommand(): Command {
-  return clientCommand('add <name>', 'Adds a user; the password is asked for')
+  return clientCommand('add', 'Adds a user; the password is asked for')
+    .argument('<name>', 'what the user signs in as')
     .addOption(new Option('--role <role>', 'what the user may do').choices(ROLES).default('user'))
     .option('--generate', 'make a password, and show it once')
     .option('--password-stdin', 'read the password from standard input')
