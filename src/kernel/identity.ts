@@ -28,7 +28,7 @@ export interface Identity {
 
 export const API_TOKEN_PREFIX = 'avk_';
 /** So long a verdict holds: an ended session is refused everywhere after this and the time of one question. */
-const FRESH_MS = 5000;
+const FRESH_MS = 3000;
 /** When the authenticator does not answer it is asked again after this, not by every request. */
 const RETRY_MS = 2000;
 const MOST = 5000;
