@@ -17,9 +17,15 @@ export function upCommand(): Command {
     .option('--max-upload-mb <n>', 'largest upload in MB, packed (default: 100)', wholeNumber)
     .option('--max-unpacked-mb <n>', 'largest upload in MB, unpacked (default: 256)', wholeNumber)
     .option('--keep-versions <n>', 'how many versions of an app stay without being used (default: 10)', wholeNumber)
+    .option('--open-registration', 'let anybody register, as role user')
+    .option(
+      '--legacy-allow-from <cidr>',
+      'network whose programs need no token for the starting document’s routes; may be repeated',
+      (network: string, before: string[] = []) => [...before, network],
+    )
     .option('--no-demo', 'do not deploy the sample app on the first start')
-    .action(async (options: Record<string, unknown>) => {
-      await up(options);
+    .action(async ({ legacyAllowFrom, ...options }: Record<string, unknown>) => {
+      await up({ ...options, ...(legacyAllowFrom === undefined ? {} : { legacy: { allowFrom: legacyAllowFrom } }) });
     });
 }
 

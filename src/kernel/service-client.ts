@@ -68,9 +68,10 @@ function errorOf(service: string, response: ServiceResponse): AvkError {
   if (!parsed?.success || !(parsed.data.code in ERRORS)) {
     return new AvkError('AVK_SERVICE_UNAVAILABLE', `${service} answered ${response.status}`);
   }
-  const { code, detail, errors, lastLogLines } = parsed.data;
+  const { code, detail, errors, lastLogLines, retryAfterSeconds } = parsed.data;
   return new AvkError(code as ErrorCode, detail, {
     errors: errors as AvkError['errors'],
     ...(lastLogLines ? { lastLogLines } : {}),
+    ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
   });
 }

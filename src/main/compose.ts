@@ -1,13 +1,17 @@
 import { networkInterfaces } from 'node:os';
 import type { Migration } from 'kysely/migration';
-import { Registry } from 'prom-client';
+import { Counter, Registry } from 'prom-client';
+import { z } from 'zod';
 import { processMetrics } from '../adapters/metrics/process.ts';
 import { createInProcessServices, type Program } from '../adapters/service-runtime/in-process.ts';
 import { createInProcessTransport } from '../adapters/service-transport/in-process.ts';
 import { AvkError } from '../domain/errors.ts';
 import type { Inventory } from '../domain/service-entry.ts';
+import { createAuditTrail } from '../kernel/audit-trail.ts';
 import { createServiceToken, createTokens } from '../kernel/auth.ts';
 import { createHttpApp, type HttpApp } from '../kernel/http/app.ts';
+import { createNetworkList } from '../kernel/http/networks.ts';
+import { createIdentity, type Inspect, verdictSchema } from '../kernel/identity.ts';
 import type { Metrics } from '../kernel/metrics.ts';
 import type { ReplicaDeps } from '../kernel/replica.ts';
 import { createSecretBox } from '../kernel/secret-box.ts';
@@ -64,7 +68,7 @@ const DESCRIPTIONS: Partial<Record<ServiceName, string>> = {
   'platform-initializer': "The platform's own services: started, kept running, stopped.",
   'sensor-manager': 'Sensors and what they read. So far the routes that every service has.',
   'fault-monitor': 'How well each service is, and was.',
-  authenticator: 'Users and tokens.',
+  authenticator: 'Users, their sessions and tokens, and the audit log.',
 };
 
 /** What every service gets. */
@@ -78,6 +82,9 @@ interface Basics {
 /** The user that the authenticator makes at the first start. */
 const FIRST_ADMIN = 'admin';
 const ADMIN_TOKEN_SECONDS = 600;
+const inspection = z.object({ verdict: verdictSchema.nullable() });
+/** Callers wait for this answer: a slow authenticator counts as one that does not answer. */
+const INSPECT_DEADLINE_MS = 2000;
 
 /** Wires the services of one process: explicit arguments, no container, nothing hidden. */
 export async function compose(config: Config, home: Home, engines: Engines, hooks: Hooks): Promise<Composition> {
@@ -87,6 +94,8 @@ export async function compose(config: Config, home: Home, engines: Engines, hook
   const transport = createInProcessTransport(clock);
   const metrics: Metrics = new Registry();
   processMetrics(metrics);
+  const legacyFrom = createNetworkList(config.legacy.allowFrom);
+  const trail = auditTrail();
   const machines = new Map(engines.machines.map((machine) => [machine.host.name, machine]));
   const onJournal = hooks.onJournal ? { onJournal: hooks.onJournal } : {};
   const buildDeadlineMs = config.buildSeconds * 1000;
@@ -97,13 +106,39 @@ export async function compose(config: Config, home: Home, engines: Engines, hook
   );
   const present = new Map<ServiceName, Service>();
 
+  function auditTrail() {
+    const client = createServiceClient(transport, createServiceToken(tokens, 'application-manager', clock));
+    const lost = new Counter({
+      name: 'avishkar_audit_entries_lost_total',
+      help: 'Changing calls that could not be written down',
+      registers: [metrics],
+    });
+    return createAuditTrail({
+      send: async (entries) => {
+        await client.call('authenticator', 'POST', '/audit', { body: { entries } });
+      },
+      clock,
+      log: engines.logOf('application-manager').log,
+      lost: (entries) => lost.inc(entries),
+    });
+  }
+
   async function basics(service: ServiceName): Promise<Basics> {
     const { log, recent } = engines.logOf(service);
+    const client = createServiceClient(transport, createServiceToken(tokens, service, clock));
+    const inspect: Inspect = async (body) => {
+      const options = { body, deadlineMs: INSPECT_DEADLINE_MS };
+      return inspection.parse(await client.call('authenticator', 'POST', '/credentials/check', options)).verdict;
+    };
     const http = await createHttpApp({
       title: TITLES[service],
       version: VERSION,
       description: DESCRIPTIONS[service] ?? '',
       tokens,
+      identity: createIdentity(tokens, inspect, clock),
+      acceptsCookie: service === 'application-manager',
+      legacyFrom,
+      audit: { trail, clock },
       log,
       recentLogLines: recent,
       metrics,
@@ -113,7 +148,7 @@ export async function compose(config: Config, home: Home, engines: Engines, hook
       await documentation(http);
       await frontEnd(http);
     }
-    return { http, log, client: createServiceClient(transport, createServiceToken(tokens, service, clock)), metrics };
+    return { http, log, client, metrics };
   }
 
   function machineOf(name: string) {
@@ -142,7 +177,7 @@ export async function compose(config: Config, home: Home, engines: Engines, hook
   const open: Partial<Record<ServiceName, () => Promise<OpenedService>>> = {
     authenticator: () =>
       withTables<AuthenticatorTables>('authenticator', userTables, (own, database) =>
-        createAuthenticator({ ...own, database, tokens, clock }),
+        createAuthenticator({ ...own, database, tokens, clock, random, trail }),
       ),
     'node-manager': () =>
       withTables<NodeManagerTables>('node-manager', nodeTables, (own, database) =>
@@ -184,6 +219,7 @@ export async function compose(config: Config, home: Home, engines: Engines, hook
           limits: uploadLimits(config),
           keepVersions: config.keepVersions,
           runtimes: [...new Set(engines.machines.flatMap((machine) => machine.runtime.runtimes))],
+          openRegistration: config.openRegistration,
           backup: () => createBackup({ home, clock, random }),
           examine: () => examine(config.home, engines.machines[0]?.host ?? null, clock),
           ...onJournal,

@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { AvkError } from '../domain/errors.ts';
 import { DEFAULT_REPLICA_PORTS, portRangeSchema } from '../domain/ports.ts';
+import { createNetworkList } from '../kernel/http/networks.ts';
 import type { BundleLimits } from '../ports/bundle-reader.ts';
 
 /** What `avishkar up` is told. */
@@ -36,6 +37,14 @@ export const configSchema = z.strictObject({
   maxUploadRatio: z.int().min(1).max(100_000).default(200),
   /** So many of an app's newest versions stay, used or not. */
   keepVersions: z.int().min(1).max(10_000).default(10),
+  /** Whether anybody may register, as role user. */
+  openRegistration: z.boolean().default(false),
+  legacy: z
+    .strictObject({
+      /** Networks from which the starting document's own routes need no token. */
+      allowFrom: z.array(z.string()).default([]),
+    })
+    .default({ allowFrom: [] }),
   logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
 });
 export type Config = z.infer<typeof configSchema>;
@@ -54,7 +63,11 @@ export function uploadLimits(config: Config): BundleLimits {
 /** @throws AvkError AVK_BAD_CONFIG that names the option, its value and what was expected */
 export function readConfig(given: Record<string, unknown>): Config {
   const parsed = configSchema.safeParse(given);
-  if (parsed.success) return parsed.data;
+  if (parsed.success) {
+    // Says which one is no network.
+    createNetworkList(parsed.data.legacy.allowFrom);
+    return parsed.data;
+  }
   const errors = parsed.error.issues.map((issue) => {
     const path = issue.path.join('.');
     const received = JSON.stringify(given[String(issue.path[0])]) ?? 'nothing';

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { AvkError } from '../../domain/errors.ts';
 import { isName } from '../../domain/names.ts';
 import { callerOf, type HttpApp } from '../../kernel/http/app.ts';
+import { concerns } from '../../kernel/http/audit.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Catalogue } from './catalogue.ts';
 import type { Versions } from './versions.ts';
@@ -71,6 +72,7 @@ export async function appRoutes(
       }
       try {
         const { created, app: version } = await catalogue.upload(part.file, callerOf(request).name);
+        concerns(request, `${version.name} ${version.version}`);
         return reply.status(created ? 201 : 200).send(version);
       } catch (error) {
         discardRest(request.raw, clock);

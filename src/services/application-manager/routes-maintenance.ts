@@ -62,7 +62,8 @@ export function maintenanceRoutes(app: HttpApp, deps: MaintenanceDeps): void {
   app.get(
     '/api/platform/backup/',
     {
-      config: { access: 'admin' },
+      // Whoever has it has every secret: a token that may only read may not take it, and it is written down who did.
+      config: { access: 'admin', acts: true },
       schema: {
         tags,
         summary: 'All of the platform’s state as a zip: databases, apps, keys',

@@ -1,6 +1,5 @@
 import { z } from 'zod';
 import { NODE_STATES } from '../../domain/node.ts';
-import { ROLES } from '../../kernel/auth.ts';
 import type { Events } from '../../kernel/events.ts';
 import { callerOf, type HttpApp } from '../../kernel/http/app.ts';
 import { sendEvents } from '../../kernel/http/stream.ts';
@@ -68,52 +67,6 @@ const node = z.object({
 /** What the application manager relays to the other services, as the one door for the front end. */
 export function platformRoutes(app: HttpApp, deps: PlatformRouteDeps): void {
   const description = 'Called by the front end and the CLI.';
-
-  app.post(
-    '/api/auth/login/',
-    {
-      config: { access: 'open' },
-      schema: {
-        tags: ['users'],
-        summary: 'Signs in; the token goes into the header Authorization: Bearer TOKEN',
-        description,
-        body: z.strictObject({ username: z.string().min(1).max(63), password: z.string().min(1).max(1000) }),
-        response: { 200: z.object({ token: z.string(), role: z.enum(ROLES), expiresAt: z.string() }) },
-      },
-    },
-    async (request) => {
-      const body = { ...request.body, from: request.ip };
-      return (await deps.client.call('authenticator', 'POST', '/login', { body })) as {
-        token: string;
-        role: (typeof ROLES)[number];
-        expiresAt: string;
-      };
-    },
-  );
-
-  app.post(
-    '/api/auth/register/',
-    {
-      config: { access: 'admin' },
-      schema: {
-        tags: ['users'],
-        summary: 'Adds a user',
-        description,
-        body: z.strictObject({
-          username: z
-            .string()
-            .regex(/^[A-Za-z][A-Za-z0-9._-]{0,62}$/, 'expected a letter, then letters, digits, . _ -'),
-          password: z.string().min(8).max(1000),
-          role: z.enum(ROLES).default('user'),
-        }),
-        response: { 201: z.object({ username: z.string(), role: z.enum(ROLES) }) },
-      },
-    },
-    async (request, reply) => {
-      await deps.client.call('authenticator', 'POST', '/users', { body: request.body });
-      return reply.status(201).send({ username: request.body.username, role: request.body.role });
-    },
-  );
 
   app.get(
     '/api/nodes/',

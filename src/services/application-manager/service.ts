@@ -31,6 +31,8 @@ import { instanceRoutes } from './routes-instances.ts';
 import { logRoutes } from './routes-logs.ts';
 import { type MaintenanceDeps, maintenanceRoutes } from './routes-maintenance.ts';
 import { platformRoutes } from './routes-platform.ts';
+import { sessionRoutes } from './routes-session.ts';
+import { userRoutes } from './routes-users.ts';
 import { scaleSaga } from './scale-saga.ts';
 import { createStatusFollower } from './status-follower.ts';
 import type { ApplicationManagerTables } from './store.ts';
@@ -64,6 +66,8 @@ export interface ApplicationManagerDeps {
   runtimes: readonly Runtime[];
   /** So many of an app's newest versions stay, used or not. */
   keepVersions: number;
+  /** Whether anybody may register, as role user. */
+  openRegistration: boolean;
   onJournal?: (point: string) => void;
 }
 
@@ -112,6 +116,8 @@ export async function createApplicationManager(deps: ApplicationManagerDeps): Pr
   await appRoutes(deps.http, { ...deps, catalogue, versions });
   instanceRoutes(deps.http, { ...deps, instances });
   logRoutes(deps.http, deps);
+  sessionRoutes(deps.http, deps);
+  userRoutes(deps.http, deps);
   historyRoutes(deps.http, deps);
   const changed = createEvents<PlatformNews>();
   const gate = createPlatformGate({ messenger, database, clock, random: deps.random, changed });

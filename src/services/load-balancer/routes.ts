@@ -52,7 +52,7 @@ function registrationRoutes(app: HttpApp, deps: RouteDeps): void {
   const description =
     "Synchronous: when it answers, the app is reachable. Repeating it is harmless. Called by the deployment manager and the platform initializer, and by the starting document's programs.";
   const registering = {
-    config: { access: 'service' as const },
+    config: { access: 'service' as const, legacy: true },
     schema: {
       tags,
       summary: 'Registers an app and its first container; answers IP:PORT',
@@ -76,7 +76,7 @@ function registrationRoutes(app: HttpApp, deps: RouteDeps): void {
   );
 
   const deregistering = {
-    config: { access: 'service' as const },
+    config: { access: 'service' as const, legacy: true },
     schema: {
       tags,
       summary: "Removes an app's route, containers and image",

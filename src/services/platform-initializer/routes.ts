@@ -39,7 +39,7 @@ export function routes(app: HttpApp, deps: RouteDeps): void {
   for (const verb of ['start', 'stop'] as const) {
     const summary = verb === 'start' ? 'Starts the platform’s services' : 'Stops the platform’s services';
     const acting = {
-      config: { access: 'admin' as const },
+      config: { access: 'admin' as const, legacy: true },
       schema: {
         tags,
         summary,
@@ -58,7 +58,7 @@ export function routes(app: HttpApp, deps: RouteDeps): void {
   app.get(
     '/status',
     {
-      config: { access: 'user' },
+      config: { access: 'user', legacy: true },
       schema: {
         tags,
         summary: 'How the platform is, and each of its services',
@@ -90,7 +90,7 @@ export function routes(app: HttpApp, deps: RouteDeps): void {
   app.get(
     '/all_services',
     {
-      config: { access: 'user' },
+      config: { access: 'user', legacy: true },
       schema: {
         tags,
         summary: 'Everything in the service registry',
