@@ -25,6 +25,18 @@ const scheduleInputSchema = z.object(scheduleInputShape);
 export type ScheduleInput = z.infer<typeof scheduleInputSchema>;
 export type GivenSchedule = z.input<typeof scheduleInputSchema>;
 
+/** A Schedule as it travels from service to service. */
+export const scheduleSchema = z.object({
+  start: z.number(),
+  end: z.number().nullable(),
+  timezone: z.string(),
+  wall: z.number(),
+  recurrence: z.string().nullable(),
+  until: z.number().nullable(),
+  overlap: z.enum(['skip', 'replace']),
+  missed: z.enum(['once', 'skip']),
+}) satisfies z.ZodType<Schedule>;
+
 export interface ReadSchedule {
   schedule: Schedule;
   /** The first occurrences, ten at most. */

@@ -22,6 +22,8 @@ import { createLoadBalancer } from '../services/load-balancer/service.ts';
 import { migrations as balanceTables, type LoadBalancerTables } from '../services/load-balancer/store.ts';
 import { createNodeManager } from '../services/node-manager/service.ts';
 import { type NodeManagerTables, migrations as nodeTables } from '../services/node-manager/store.ts';
+import { createScheduler } from '../services/scheduler/service.ts';
+import { type SchedulerTables, migrations as scheduleTables } from '../services/scheduler/store.ts';
 import type { Config } from './config.ts';
 import { documentation } from './documentation.ts';
 import type { Engines, Hooks } from './engines.ts';
@@ -45,6 +47,7 @@ const DESCRIPTIONS: Partial<Record<ServiceName, string>> = {
   'deployment-manager': 'Brings an instance to its first running replica, and back.',
   'node-manager': 'The machines: health, history, the best one for the next app.',
   'load-balancer': 'Public ports, routes and replicas of everything that is registered.',
+  scheduler: 'When instances start and end.',
   authenticator: 'Users and tokens.',
 };
 
@@ -134,6 +137,13 @@ export async function compose(config: Config, home: Home, engines: Engines, hook
     buildDeadlineMs,
     ...onJournal,
   });
+  const scheduler = createScheduler({
+    ...(await basics('scheduler')),
+    database: await open<SchedulerTables>('scheduler', scheduleTables),
+    bus,
+    clock,
+    ...onJournal,
+  });
   const applicationManager = await createApplicationManager({
     ...(await basics('application-manager')),
     database: await open<ApplicationManagerTables>('application-manager', appTables),
@@ -149,7 +159,7 @@ export async function compose(config: Config, home: Home, engines: Engines, hook
   });
 
   return {
-    services: [authenticator, nodeManager, loadBalancer, deploymentManager, applicationManager],
+    services: [authenticator, nodeManager, loadBalancer, deploymentManager, scheduler, applicationManager],
     authenticator,
     client: createServiceClient(transport, createServiceToken(tokens, 'platform', clock)),
     async adminToken() {

@@ -23,7 +23,10 @@ import { appRoutes } from './routes-apps.ts';
 import { instanceRoutes } from './routes-instances.ts';
 import { logRoutes } from './routes-logs.ts';
 import { platformRoutes } from './routes-platform.ts';
+import { scheduleRoutes } from './routes-schedules.ts';
 import { scaleSaga } from './scale-saga.ts';
+import { handleOccurrences } from './schedule-occurrences.ts';
+import { createSchedules } from './schedules.ts';
 import type { ApplicationManagerTables } from './store.ts';
 import type { LiveEvent } from './timeline.ts';
 
@@ -74,6 +77,7 @@ export async function createApplicationManager(deps: ApplicationManagerDeps): Pr
     events,
     clock,
     log,
+    onEnding: (unit, name) => occurrences.ended(unit, name),
     onEnded: (spec) => {
       removeBundle(blobs, spec).catch((error) =>
         log.warn({ instance: spec.instance, reason: messageOf(error) }, 'a bundle was not removed'),
@@ -86,9 +90,12 @@ export async function createApplicationManager(deps: ApplicationManagerDeps): Pr
   sagas.define(scaleSaga({ client }));
   const catalogue = createCatalogue(deps);
   const instances = createInstances({ ...deps, messenger, sagas, events });
+  const schedules = createSchedules({ ...deps, messenger, instances, events });
+  const occurrences = handleOccurrences({ ...deps, messenger, instances, schedules });
 
   await appRoutes(deps.http, { ...deps, catalogue });
   instanceRoutes(deps.http, { ...deps, instances });
+  scheduleRoutes(deps.http, { ...deps, schedules, known: (id) => occurrences.known(id) });
   logRoutes(deps.http, deps);
   platformRoutes(deps.http, { ...deps, events, startedAt: clock.now() });
 
