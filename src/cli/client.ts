@@ -18,6 +18,8 @@ export interface Client {
   readonly url: string;
   get<T>(path: string, schema: z.ZodType<T>): Promise<T>;
   post<T>(path: string, body: unknown, schema: z.ZodType<T>): Promise<T>;
+  patch<T>(path: string, body: unknown, schema: z.ZodType<T>): Promise<T>;
+  delete<T>(path: string, schema: z.ZodType<T>): Promise<T>;
   /** Sends a multipart form whose only field is the file; `status` tells 201 (new) from 200 (there already). */
   upload<T>(
     path: string,
@@ -98,10 +100,9 @@ function clientWith(url: string, token: () => string | null): Client {
   return {
     url,
     get: async (path, schema) => read(await send('GET', path, {}, CALL_MS), schema),
-    async post(path, body, schema) {
-      const init = { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
-      return read(await send('POST', path, init, CALL_MS), schema);
-    },
+    post: async (path, body, schema) => read(await send('POST', path, json(body), CALL_MS), schema),
+    patch: async (path, body, schema) => read(await send('PATCH', path, json(body), CALL_MS), schema),
+    delete: async (path, schema) => read(await send('DELETE', path, {}, CALL_MS), schema),
     async upload(path, { name, content }, schema) {
       const boundary = `avishkar-${random.uuid()}`;
       const body = multipart(boundary, name, content);
@@ -130,6 +131,10 @@ function clientWith(url: string, token: () => string | null): Client {
       }
     },
   };
+}
+
+function json(body: unknown): RequestInit {
+  return { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
 }
 
 async function* multipart(

@@ -9,6 +9,7 @@ import { nodesCommand } from './nodes.ts';
 import { reportError, surviveClosedPipes } from './output.ts';
 import { psCommand } from './ps.ts';
 import { scaleCommand } from './scale.ts';
+import { scheduleCommand } from './schedule.ts';
 import { cancelCommand, stopCommand } from './stop.ts';
 import { upCommand } from './up.ts';
 import { uploadCommand } from './upload.ts';
@@ -28,6 +29,7 @@ for (const command of [
   uploadCommand(),
   appsCommand(),
   deployCommand(),
+  scheduleCommand(),
   psCommand(),
   logsCommand(),
   scaleCommand(),
@@ -36,9 +38,7 @@ for (const command of [
   eventsCommand(),
   nodesCommand(),
 ]) {
-  program.addCommand(
-    command.exitOverride().showHelpAfterError(`(try avishkar ${command.name()} --help)`).allowExcessArguments(false),
-  );
+  program.addCommand(strict(command, `avishkar ${command.name()}`));
 }
 
 surviveClosedPipes();
@@ -48,4 +48,10 @@ try {
   // Commander has printed its own message: help and version are no errors, the rest is wrong usage.
   if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : EXIT_USAGE;
   else process.exitCode = reportError(error, process.argv.includes('--json'));
+}
+
+/** Wrong usage is said by the command itself, and by those below it. */
+function strict(command: Command, called: string): Command {
+  for (const below of command.commands) strict(below, `${called} ${below.name()}`);
+  return command.exitOverride().showHelpAfterError(`(try ${called} --help)`).allowExcessArguments(false);
 }

@@ -14,6 +14,7 @@ const SERVICES: Record<number, { home: string; name: string }> = {
   2: { home: 'DeploymentManager', name: 'deployment-manager' },
   3: { home: 'NodeManager', name: 'node-manager' },
   4: { home: 'LoadBalancer', name: 'load-balancer' },
+  5: { home: 'Scheduler', name: 'scheduler' },
   8: { home: 'Authenticator', name: 'authenticator' },
 };
 
