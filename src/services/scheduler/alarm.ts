@@ -4,7 +4,7 @@ import type { Log } from '../../ports/log.ts';
 
 /** Rings when something is due. */
 export interface Alarm {
-  /** Something changed: looks at once. */
+  /** Something changed: looks in a moment, as more of the kind may come. */
   poke(): void;
   stop(): Promise<void>;
 }
@@ -25,23 +25,35 @@ const RETRY_MS = 1000;
 /** One timer for all that is to come. */
 export function createAlarm({ clock, log, ring }: AlarmOptions): Alarm {
   let timer: Timer | null = null;
+  /** When the timer fires, on the monotonic clock, and what it is set for, on the wall's. */
+  let firesAt = 0;
+  let dueAt = 0;
   let running: Promise<void> | null = null;
   let again = false;
   let stopped = false;
 
   function wait(until: number): void {
-    timer?.cancel();
     if (stopped) return;
     const ms = Math.min(Math.max(until - clock.now(), TOGETHER_MS), LONGEST_MS);
-    timer = clock.after(ms, () => (clock.now() >= until ? poke() : wait(until)), { background: true });
+    const at = clock.monotonic() + ms;
+    dueAt = timer ? Math.min(dueAt, until) : until;
+    // One that fires sooner stays: a stream of news cannot put off what is due.
+    if (timer && firesAt <= at) return;
+    timer?.cancel();
+    firesAt = at;
+    timer = clock.after(ms, fire, { background: true });
   }
 
-  function poke(): void {
+  function fire(): void {
+    timer = null;
+    if (clock.now() >= dueAt) look();
+    else wait(dueAt);
+  }
+
+  function look(): void {
     if (stopped) return;
     again = true;
     if (running) return;
-    timer?.cancel();
-    timer = null;
     running = rounds()
       .catch((error) => {
         log.error({ reason: messageOf(error) }, 'what is due could not be told; it is tried again');
@@ -49,7 +61,7 @@ export function createAlarm({ clock, log, ring }: AlarmOptions): Alarm {
       })
       .finally(() => {
         running = null;
-        if (again) poke();
+        if (again) look();
       });
   }
 
@@ -62,7 +74,7 @@ export function createAlarm({ clock, log, ring }: AlarmOptions): Alarm {
   }
 
   return {
-    poke,
+    poke: () => wait(clock.now()),
     async stop() {
       stopped = true;
       timer?.cancel();
