@@ -30,8 +30,8 @@ const COUNTED = 100;
 export function decide(rules: Rules, starts: Starts, progress: Progress, now: number): Decision {
   const actions: Action[] = [];
   let { handled, active } = progress;
-  const due = starts.latest(now);
-  const isDue = due !== null && due > handled;
+  const { due, next, passed } = dueOf(starts, handled, now);
+  const isDue = due !== null;
   const open = isDue && (rules.durationMs === null || due + rules.durationMs > now);
   const late = isDue && due < now - GRACE_MS;
   // Late ones start only if asked for, and none into a window that is over.
@@ -40,7 +40,6 @@ export function decide(rules: Rules, starts: Starts, progress: Progress, now: nu
   if (isDue) {
     const overlaps = active !== null && due < active.end;
     const leftOut = overlaps && (rules.overlap === 'skip' || !startable);
-    const passed = countBetween(starts, handled, due);
     if (leftOut || !startable) {
       const reason = overlaps && rules.overlap === 'skip' ? 'overlap' : 'missed';
       if (active && active.end <= now) {
@@ -62,7 +61,22 @@ export function decide(rules: Rules, starts: Starts, progress: Progress, now: nu
     actions.push({ kind: 'end', ...active, replaced: false });
     active = null;
   }
-  return { actions, progress: { handled, active }, nextAt: earliest(active?.end ?? null, starts.after(handled)) };
+  return { actions, progress: { handled, active }, nextAt: earliest(active?.end ?? null, next) };
+}
+
+/** The last start that is due, how many came before it, and the first that is not. */
+function dueOf(
+  starts: Starts,
+  handled: number,
+  now: number,
+): { due: number | null; next: number | null; passed: number | null } {
+  const first = starts.after(handled);
+  if (first === null || first > now) return { due: null, next: first, passed: 0 };
+  const second = starts.after(first);
+  // Almost always: reckoning dates is what a decision costs.
+  if (second === null || second > now) return { due: first, next: second, passed: 0 };
+  const due = starts.latest(now) ?? first;
+  return { due, next: starts.after(due), passed: countBetween(starts, handled, due) };
 }
 
 /** While it is paused nothing starts; what runs still ends at its time. */

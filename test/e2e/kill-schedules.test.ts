@@ -50,10 +50,7 @@ describe('kill -9 of the platform around the times of a schedule', () => {
       const dying = spawnPlatform({ home, entry: KILLABLE, env: { KILL_AT: point } });
       // It may die under the request itself: then what counts is what it does afterwards.
       await schedule(await signIn(await readyUrl(dying)), name, 400, 3500).catch(() => null);
-      const deadline = new Promise<string>((resolve) => setTimeout(() => resolve('never'), 30_000).unref());
-      const end = await Promise.race([dying.exited, deadline]);
-      if (end === 'never') await dying.kill();
-      assert.equal(end, 'SIGKILL', `the platform did not come to ${point}:\n${dying.output()}`);
+      await dies(dying, point);
       const platform = await startPlatform({ home, entry: KILLABLE });
       try {
         await stopped(await signIn(platform.url), name);
@@ -61,6 +58,41 @@ describe('kill -9 of the platform around the times of a schedule', () => {
         await platform.stop();
       }
       oneOfEach(home, name);
+      nothingLeftOver(home);
+    });
+  }
+
+  for (const point of [
+    'its-time.started.before',
+    'its-time.started.after',
+    'its-time.waited.before',
+    'its-time.waited.after',
+  ]) {
+    test(`kill -9 at ${point} while a schedule replaces what runs`, async () => {
+      const name = `replaced-${point.replaceAll('.', '-')}`;
+      const dying = spawnPlatform({ home, entry: KILLABLE, env: { KILL_AT: point } });
+      const api = await signIn(await readyUrl(dying));
+      await api.deploy('web', { instanceName: name });
+      const { generation } = await api.reaches(name, 'running');
+      await schedule(api, name, 400, 120_000, { overlap: 'replace' }).catch(() => null);
+      await dies(dying, point);
+      const platform = await startPlatform({ home, entry: KILLABLE });
+      try {
+        const again = await signIn(platform.url);
+        await eventually(async () => {
+          const instance = await again.instance(name);
+          assert.deepEqual([instance.state, instance.generation], ['running', generation + 1], instance.reason);
+          return true;
+        }, DEADLINE);
+        const { schedules } = await again.get<{ schedules: { instanceName: string; scheduleId: string }[] }>(
+          '/api/schedules/',
+        );
+        const mine = schedules.find(({ instanceName }) => instanceName === name);
+        await again.request('DELETE', `/api/schedules/${mine?.scheduleId}?stop=true`);
+        await eventually(async () => (await again.instance(name)).state === 'stopped', DEADLINE);
+      } finally {
+        await platform.stop();
+      }
       nothingLeftOver(home);
     });
   }
@@ -99,9 +131,16 @@ describe('kill -9 of the platform around the times of a schedule', () => {
   });
 });
 
-async function schedule(api: Api, instanceName: string, startMs: number, endMs: number): Promise<void> {
+async function dies(platform: ReturnType<typeof spawnPlatform>, point: string): Promise<void> {
+  const deadline = new Promise<string>((resolve) => setTimeout(() => resolve('never'), 30_000).unref());
+  const end = await Promise.race([platform.exited, deadline]);
+  if (end === 'never') await platform.kill();
+  assert.equal(end, 'SIGKILL', `the platform did not come to ${point}:\n${platform.output()}`);
+}
+
+async function schedule(api: Api, instanceName: string, startMs: number, endMs: number, more = {}): Promise<void> {
   const at = (ms: number): string => new Date(Date.now() + ms).toISOString();
-  const body = { appName: 'web', instanceName, start: at(startMs), end: at(endMs) };
+  const body = { appName: 'web', instanceName, start: at(startMs), end: at(endMs), ...more };
   await api.post('/api/deployedApps/scheduleApp/', body);
 }
 

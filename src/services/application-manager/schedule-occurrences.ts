@@ -175,7 +175,9 @@ export function handleOccurrences(deps: OccurrencesDeps): Occurrences {
   return {
     async ended(unit, name) {
       const row = await readWaiting(unit.tx, name);
-      if (row?.waiting) await start(unit, row, row.waiting);
+      if (!row?.waiting) return;
+      journal(unit, 'waited');
+      await start(unit, row, row.waiting);
     },
     async known(scheduleId) {
       await new Promise<void>((resolve) => {

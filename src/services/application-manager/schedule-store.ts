@@ -96,6 +96,16 @@ export async function changeSchedule<Tables extends ScheduleTables>(
   await own(db).updateTable('schedules').set(change).where('id', '=', id).execute();
 }
 
+/** Of those that are over since before then nobody asks any more. */
+export async function forgetSchedules<Tables extends ScheduleTables>(db: Db<Tables>, before: number): Promise<void> {
+  await own(db)
+    .deleteFrom('schedules')
+    .where('over', '=', 1)
+    .where((where) => where.fn.coalesce('last_at', 'created_at'), '<', before)
+    .where('waiting', 'is', null)
+    .execute();
+}
+
 function own<Tables extends ScheduleTables>(db: Db<Tables>): Kysely<ScheduleTables> {
   return db as unknown as Kysely<ScheduleTables>;
 }

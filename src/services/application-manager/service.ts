@@ -26,6 +26,7 @@ import { platformRoutes } from './routes-platform.ts';
 import { scheduleRoutes } from './routes-schedules.ts';
 import { scaleSaga } from './scale-saga.ts';
 import { handleOccurrences } from './schedule-occurrences.ts';
+import { forgetSchedules } from './schedule-store.ts';
 import { createSchedules } from './schedules.ts';
 import type { ApplicationManagerTables } from './store.ts';
 import type { LiveEvent } from './timeline.ts';
@@ -52,6 +53,8 @@ export interface ApplicationManagerDeps {
   limits: BundleLimits;
   onJournal?: (point: string) => void;
 }
+
+const KEEP_SCHEDULES_MS = 30 * 86_400_000;
 
 export async function createApplicationManager(deps: ApplicationManagerDeps): Promise<Service> {
   const { database, clock, log, blobs, client } = deps;
@@ -109,6 +112,7 @@ export async function createApplicationManager(deps: ApplicationManagerDeps): Pr
         blobs,
         live.map((row) => JSON.parse(row.spec) as InstanceSpec),
       );
+      await database.transaction((tx) => forgetSchedules(tx, clock.now() - KEEP_SCHEDULES_MS));
       await messenger.start();
       await sagas.start();
     },

@@ -19,7 +19,7 @@ export interface AlarmOptions {
 /** A timer cannot see that the wall clock was set or the machine slept, so it is never longer than this. */
 const LONGEST_MS = 1000;
 /** What falls due within this shares a transaction with its fsync. */
-const TOGETHER_MS = 10;
+const TOGETHER_MS = 20;
 const RETRY_MS = 1000;
 
 /** One timer for all that is to come. */

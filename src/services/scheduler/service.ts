@@ -11,7 +11,7 @@ import type { Log } from '../../ports/log.ts';
 import type { MessageBus } from '../../ports/message-bus.ts';
 import { createAlarm } from './alarm.ts';
 import { routes } from './routes.ts';
-import { addRow, forgetOld, type ScheduleRow, type SchedulerTables, writeRow } from './store.ts';
+import { addRow, forgetOld, type ScheduleRow, type SchedulerTables, writeRows } from './store.ts';
 import { createTicker } from './ticker.ts';
 
 /*
@@ -112,6 +112,7 @@ export function createScheduler(deps: SchedulerDeps): Service {
     }
     const { scheduleId: id } = about.data;
     const now = clock.now();
+    // Also one that is not known yet: the message that makes it may come late.
     const tombstone: ScheduleRow = {
       id,
       name: message.fields.name,
@@ -128,8 +129,7 @@ export function createScheduler(deps: SchedulerDeps): Service {
       made_at: now,
       changed_at: now,
     };
-    await addRow(unit.tx, tombstone);
-    await writeRow(unit.tx, id, { state: 'deleted', next_at: null, changed_at: now });
+    await writeRows(unit.tx, [tombstone]);
   }
 
   return {

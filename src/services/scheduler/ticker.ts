@@ -15,7 +15,7 @@ import type { Messenger, Unit } from '../../kernel/messenger.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Database } from '../../ports/database.ts';
 import type { Log } from '../../ports/log.ts';
-import { BATCH, nextDue, readDue, readRows, type ScheduleRow, type SchedulerTables, writeRow } from './store.ts';
+import { BATCH, nextDue, readDue, readRows, type ScheduleRow, type SchedulerTables, writeRows } from './store.ts';
 
 type T = SchedulerTables;
 
@@ -51,55 +51,47 @@ export function createTicker(deps: TickerDeps): Ticker {
         row.schedule === null
           ? (await readSchedule(JSON.parse(row.given ?? '{}') as GivenSchedule, row.made_at)).schedule
           : (JSON.parse(row.schedule) as Schedule);
-      return { schedule, rules: rulesOf(schedule), starts: await startsOf(schedule) };
+      return { schedule, rules: rulesOf(schedule), starts: guarded(await startsOf(schedule)) };
     } catch (error) {
       return { refused: asAvkError(error) };
     }
   }
 
-  async function look(unit: Unit<T>, row: ScheduleRow, ready: Ready, now: number): Promise<void> {
+  /** Tells of what is due of one, and returns its row as it is then. */
+  function look(unit: Unit<T>, row: ScheduleRow, ready: Ready, now: number): ScheduleRow {
     if ('refused' in ready) {
-      await writeRow(unit.tx, row.id, { state: 'deleted', next_at: null, changed_at: now });
       const fields = { name: row.name, reason: ready.refused.message };
       unit.send('first_topic', 'error schedule', fields, row.request_id, { scheduleId: row.id });
-      return;
+      return { ...row, state: 'deleted', next_at: null, changed_at: now };
     }
     const { rules, starts, schedule } = ready;
-    let progress = progressOf(row);
-    if (row.state === 'new') {
-      progress = initialProgress(rules, starts, row.made_at);
-      await writeRow(unit.tx, row.id, { state: 'live', given: null, schedule: JSON.stringify(schedule) });
+    try {
+      if (row.paused === 1) return carryOut(unit, row, decidePaused(progressOf(row), now), true, now);
+      if (row.state === 'live') return carryOut(unit, row, decide(rules, starts, progressOf(row), now), false, now);
+      const decision = decide(rules, starts, initialProgress(rules, starts, row.made_at), now);
       const data = { scheduleId: row.id, schedule, foreign: row.foreign === 1 };
       unit.send('first_topic', 'done schedule app', { name: row.name }, row.request_id, data);
       journal(unit, 'accepted');
-    }
-    let decision: Decision;
-    try {
-      decision = row.paused === 1 ? decidePaused(progress, now) : decide(rules, starts, progress, now);
+      const accepted = { ...row, state: 'live' as const, given: null, schedule: JSON.stringify(schedule) };
+      return carryOut(unit, accepted, decision, false, now);
     } catch (error) {
       // A calendar that fails is that schedule's trouble: the others are due all the same.
-      log.error({ scheduleId: row.id, reason: messageOf(error) }, 'what is due of a schedule cannot be told');
-      await writeRow(unit.tx, row.id, { next_at: now + TROUBLE_MS });
-      return;
+      if (!(error instanceof CalendarError)) throw error;
+      log.error({ scheduleId: row.id, reason: error.message }, 'what is due of a schedule cannot be told');
+      return { ...row, next_at: now + TROUBLE_MS };
     }
-    await carryOut(unit, row, decision, row.paused === 1, now);
   }
 
   /** Row and messages change together: whatever crashes, each start and end is told once. */
-  async function carryOut(
-    unit: Unit<T>,
-    row: ScheduleRow,
-    decision: Decision,
-    paused: boolean,
-    now: number,
-  ): Promise<void> {
+  function carryOut(unit: Unit<T>, row: ScheduleRow, decision: Decision, paused: boolean, now: number): ScheduleRow {
     const { actions, progress, nextAt } = decision;
     const over = nextAt === null && !paused;
     actions.forEach((action, index) => {
       tell(unit, row, action, over && index === actions.length - 1);
       journal(unit, { start: 'started', end: 'ended', skip: 'skipped' }[action.kind]);
     });
-    await writeRow(unit.tx, row.id, {
+    return {
+      ...row,
       paused: paused ? 1 : 0,
       handled: progress.handled,
       active_start: progress.active?.start ?? null,
@@ -107,7 +99,7 @@ export function createTicker(deps: TickerDeps): Ticker {
       next_at: nextAt,
       changed_at: now,
       ...(over ? { state: 'ended' } : {}),
-    });
+    };
   }
 
   function tell(unit: Unit<T>, { id, name }: ScheduleRow, action: Action, last: boolean): void {
@@ -157,10 +149,12 @@ export function createTicker(deps: TickerDeps): Ticker {
     await messenger.transaction(async (unit) => {
       const now = clock.now();
       // Read again: a pause or the end of a schedule may have come between.
-      for (const row of await readRows(unit.tx, [...ready.keys()])) {
+      const rows = await readRows(unit.tx, [...ready.keys()]);
+      const changed = rows.flatMap((row) => {
         const prepared = ready.get(row.id);
-        if (prepared && row.next_at !== null && row.next_at <= now) await look(unit, row, prepared, now);
-      }
+        return prepared && row.next_at !== null && row.next_at <= now ? [look(unit, row, prepared, now)] : [];
+      });
+      await writeRows(unit.tx, changed);
     });
     return due.length;
   }
@@ -181,7 +175,7 @@ export function createTicker(deps: TickerDeps): Ticker {
         const now = clock.now();
         const progress = progressOf(row);
         const decision = paused ? decidePaused(progress, now) : resume(ready.starts, progress, now);
-        await carryOut(unit, row, decision, paused, now);
+        await writeRows(unit.tx, [carryOut(unit, row, decision, paused, now)]);
       });
     },
   };
@@ -190,4 +184,20 @@ export function createTicker(deps: TickerDeps): Ticker {
 function progressOf(row: ScheduleRow): Progress {
   const { handled, active_start: start, active_end: end } = row;
   return { handled, active: start === null || end === null ? null : { start, end } };
+}
+
+/** The library that reckons the dates threw. */
+class CalendarError extends Error {}
+
+function guarded(starts: Starts): Starts {
+  const guard =
+    (find: (time: number) => number | null) =>
+    (time: number): number | null => {
+      try {
+        return find(time);
+      } catch (cause) {
+        throw new CalendarError(messageOf(cause), { cause });
+      }
+    };
+  return { after: guard(starts.after), latest: guard(starts.latest) };
 }
