@@ -142,3 +142,30 @@ export const auditAnswer = z.looseObject({
     }),
   ),
 });
+const window = z.looseObject({ start: z.string(), end: z.string().nullable() });
+export type Window = z.infer<typeof window>;
+
+export const previewAnswer = z.looseObject({ next: z.array(window), notes: z.array(z.string()).default([]) });
+
+export const scheduledAnswer = z.looseObject({
+  scheduleId: z.string(),
+  instanceName: z.string(),
+  next: z.array(window),
+  notes: z.array(z.string()).default([]),
+});
+
+export const scheduleAnswer = z.looseObject({
+  scheduleId: z.string(),
+  instanceName: z.string(),
+  appName: z.string(),
+  version: z.string().nullable(),
+  timezone: z.string(),
+  recurrence: z.string().nullable(),
+  state: z.string(),
+  next: z.array(window),
+  lastOutcome: z.looseObject({ at: z.string(), text: z.string() }).optional(),
+});
+export type Schedule = z.infer<typeof scheduleAnswer>;
+
+export const schedulesAnswer = z.looseObject({ schedules: z.array(scheduleAnswer) });
+export const removedAnswer = z.looseObject({ detail: z.string() });

@@ -16,6 +16,7 @@ import { passwdCommand } from './passwd.ts';
 import { platformCommand } from './platform.ts';
 import { psCommand } from './ps.ts';
 import { scaleCommand } from './scale.ts';
+import { scheduleCommand } from './schedule.ts';
 import { cancelCommand, stopCommand } from './stop.ts';
 import { tokensCommand } from './tokens.ts';
 import { upCommand } from './up.ts';
@@ -39,6 +40,7 @@ for (const command of [
   uploadCommand(),
   appsCommand(),
   deployCommand(),
+  scheduleCommand(),
   psCommand(),
   logsCommand(),
   scaleCommand(),

@@ -20,7 +20,8 @@ export interface Envelope {
 /**
  * Verbs and what follows them, separated by `$`. The last field takes the rest of the text, so that a reason may
  * hold any character. `progress deploy`, `state app`, `state platform` and `rollout app` are ours: they tell the
- * application manager of steps, of changes that nobody asked for, and of what becomes of a new version.
+ * application manager of steps, of changes that nobody asked for, and of what becomes of a new version. So are the last
+ * three: a start that was left out, a schedule that was refused, and one that was deleted.
  */
 const TEXTS = {
   'start platform': [],
@@ -45,6 +46,9 @@ const TEXTS = {
   'done schedule app': ['name'],
   'its time': ['name'],
   'its end time': ['name'],
+  'skipped its time': ['name', 'reason'],
+  'error schedule': ['name', 'reason'],
+  'unschedule app': ['name'],
 } as const satisfies Record<string, readonly string[]>;
 
 export type Verb = keyof typeof TEXTS;

@@ -34,6 +34,8 @@ import { createNodeManager } from '../services/node-manager/service.ts';
 import { type NodeManagerTables, migrations as nodeTables } from '../services/node-manager/store.ts';
 import { createPlatformInitializer, type PlatformInitializer } from '../services/platform-initializer/service.ts';
 import { type InitializerTables, migrations as initializerTables } from '../services/platform-initializer/store.ts';
+import { createScheduler } from '../services/scheduler/service.ts';
+import { type SchedulerTables, migrations as scheduleTables } from '../services/scheduler/store.ts';
 import { createSensorManager } from '../services/sensor-manager/service.ts';
 import { createBackup } from './backup.ts';
 import { type Config, uploadLimits } from './config.ts';
@@ -66,6 +68,7 @@ const DESCRIPTIONS: Partial<Record<ServiceName, string>> = {
   'node-manager': 'The machines: health, history, the best one for the next app.',
   'load-balancer': 'Public ports, routes and replicas of everything that is registered.',
   'platform-initializer': "The platform's own services: started, kept running, stopped.",
+  scheduler: 'When instances start and end.',
   'sensor-manager': 'Sensors and what they read. So far the routes that every service has.',
   'fault-monitor': 'How well each service is, and was.',
   authenticator: 'Users, their sessions and tokens, and the audit log.',
@@ -174,7 +177,7 @@ export async function compose(config: Config, home: Home, engines: Engines, hook
     }
   }
 
-  const open: Partial<Record<ServiceName, () => Promise<OpenedService>>> = {
+  const open: Record<ServiceName, () => Promise<OpenedService>> = {
     authenticator: () =>
       withTables<AuthenticatorTables>('authenticator', userTables, (own, database) =>
         createAuthenticator({ ...own, database, tokens, clock, random, trail }),
@@ -225,6 +228,10 @@ export async function compose(config: Config, home: Home, engines: Engines, hook
           ...onJournal,
         }),
       ),
+    scheduler: () =>
+      withTables<SchedulerTables>('scheduler', scheduleTables, (own, database) =>
+        createScheduler({ ...own, database, bus, clock, ...onJournal }),
+      ),
     'platform-initializer': () =>
       withTables<InitializerTables>('platform-initializer', initializerTables, (own, database) =>
         createPlatformInitializer({
@@ -249,9 +256,9 @@ export async function compose(config: Config, home: Home, engines: Engines, hook
     }),
   };
 
-  const program = (name: ServiceName, make: () => Promise<OpenedService>) => (): Program =>
+  const program = (name: ServiceName) => (): Program =>
     createProgram({
-      open: make,
+      open: open[name],
       host: config.host,
       port: portOf(name, config),
       publicIp: publicAddress(config),
@@ -266,11 +273,10 @@ export async function compose(config: Config, home: Home, engines: Engines, hook
         transport.remove(name);
       },
     });
-  const programs = SERVICES.flatMap((name) => {
-    const make = open[name];
-    return make ? [[entryName(name), program(name, make)] as const] : [];
-  });
-  const runtime = createInProcessServices(Object.fromEntries(programs), random);
+  const runtime = createInProcessServices(
+    Object.fromEntries(SERVICES.map((name) => [entryName(name), program(name)])),
+    random,
+  );
 
   return {
     runtime,

@@ -16,6 +16,7 @@ const ORDER: readonly ServiceName[] = [
   'load-balancer',
   'node-manager',
   'deployment-manager',
+  'scheduler',
   'sensor-manager',
   'fault-monitor',
   'authenticator',

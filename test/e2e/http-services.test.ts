@@ -15,6 +15,7 @@ const SERVICES: Record<number, { home: string; name: string }> = {
   2: { home: 'DeploymentManager', name: 'deployment-manager' },
   3: { home: 'NodeManager', name: 'node-manager' },
   4: { home: 'LoadBalancer', name: 'load-balancer' },
+  5: { home: 'Scheduler', name: 'scheduler' },
   6: { home: 'SensorManager', name: 'sensor-manager' },
   7: { home: 'FaultMonitor', name: 'fault-monitor' },
   8: { home: 'Authenticator', name: 'authenticator' },

@@ -24,6 +24,22 @@ export interface InstanceRouteDeps {
 const accepted = z.object({ instanceName: z.string(), requestId: z.string(), state: z.enum(INSTANCE_STATES) });
 const count = z.int().min(1).max(100);
 
+/** What it takes to deploy, now or on a schedule. */
+export const deployShape = {
+  appName: nameSchema,
+  version: z.string().max(64).optional(),
+  instanceName: nameSchema.optional(),
+  config: z.record(z.string(), z.unknown()).optional(),
+  scale: z
+    .strictObject({
+      min: count.optional(),
+      max: count.optional(),
+      cpuPercent: z.number().min(1).max(100).optional(),
+      memoryPercent: z.number().min(1).max(100).optional(),
+    })
+    .optional(),
+};
+
 /** `/api/deployedApps/…`: instances. */
 export function instanceRoutes(app: HttpApp, deps: InstanceRouteDeps): void {
   const tags = ['instances'];
@@ -91,20 +107,7 @@ export function instanceRoutes(app: HttpApp, deps: InstanceRouteDeps): void {
         summary: 'Deploys an instance of an app',
         description: `${description} With the header Idempotency-Key a repeated request gets the first one's answer.`,
         headers: z.object({ 'idempotency-key': z.string().min(1).max(200).optional() }),
-        body: z.strictObject({
-          appName: nameSchema,
-          version: z.string().max(64).optional(),
-          instanceName: nameSchema.optional(),
-          config: z.record(z.string(), z.unknown()).optional(),
-          scale: z
-            .strictObject({
-              min: count.optional(),
-              max: count.optional(),
-              cpuPercent: z.number().min(1).max(100).optional(),
-              memoryPercent: z.number().min(1).max(100).optional(),
-            })
-            .optional(),
-        }),
+        body: z.strictObject(deployShape),
         response: { 202: accepted },
       },
     },

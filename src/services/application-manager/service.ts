@@ -31,9 +31,13 @@ import { instanceRoutes } from './routes-instances.ts';
 import { logRoutes } from './routes-logs.ts';
 import { type MaintenanceDeps, maintenanceRoutes } from './routes-maintenance.ts';
 import { platformRoutes } from './routes-platform.ts';
+import { scheduleRoutes } from './routes-schedules.ts';
 import { sessionRoutes } from './routes-session.ts';
 import { userRoutes } from './routes-users.ts';
 import { scaleSaga } from './scale-saga.ts';
+import { handleOccurrences } from './schedule-occurrences.ts';
+import { forgetSchedules } from './schedule-store.ts';
+import { createSchedules } from './schedules.ts';
 import { createStatusFollower } from './status-follower.ts';
 import type { ApplicationManagerTables } from './store.ts';
 import type { LiveEvent } from './timeline.ts';
@@ -71,6 +75,8 @@ export interface ApplicationManagerDeps {
   onJournal?: (point: string) => void;
 }
 
+const KEEP_SCHEDULES_MS = 30 * 86_400_000;
+
 export async function createApplicationManager(deps: ApplicationManagerDeps): Promise<Service> {
   const { database, clock, log, blobs, client } = deps;
   const events = createEvents<LiveEvent>();
@@ -97,6 +103,7 @@ export async function createApplicationManager(deps: ApplicationManagerDeps): Pr
     events,
     clock,
     log,
+    onEnding: (unit, name) => occurrences.ended(unit, name),
     onEnded: (spec) => {
       removeBundle(blobs, spec).catch((error) =>
         log.warn({ instance: spec.instance, reason: messageOf(error) }, 'a bundle was not removed'),
@@ -112,9 +119,12 @@ export async function createApplicationManager(deps: ApplicationManagerDeps): Pr
   const versions = createVersions({ ...deps, messenger, sagas });
   const catalogue = createCatalogue({ ...deps, messenger, versions });
   const instances = createInstances({ ...deps, messenger, sagas, events });
+  const schedules = createSchedules({ ...deps, messenger, instances, events });
+  const occurrences = handleOccurrences({ ...deps, messenger, instances, schedules });
 
   await appRoutes(deps.http, { ...deps, catalogue, versions });
   instanceRoutes(deps.http, { ...deps, instances });
+  scheduleRoutes(deps.http, { ...deps, schedules, known: (id) => occurrences.known(id) });
   logRoutes(deps.http, deps);
   sessionRoutes(deps.http, deps);
   userRoutes(deps.http, deps);
@@ -136,6 +146,7 @@ export async function createApplicationManager(deps: ApplicationManagerDeps): Pr
         blobs,
         live.map((row) => JSON.parse(row.spec) as InstanceSpec),
       );
+      await database.transaction((tx) => forgetSchedules(tx, clock.now() - KEEP_SCHEDULES_MS));
       await messenger.start();
       await sagas.start();
     },

@@ -6,8 +6,9 @@ import { nameKey } from '../../domain/names.ts';
 import type { PlatformState } from '../../domain/service-plan.ts';
 import { type MessengerTables, messengerMigrations } from '../../kernel/messenger.ts';
 import { type SagaTables, sagaMigrations } from '../../kernel/saga-store.ts';
+import { type ScheduleTables, scheduleMigrations } from './schedule-store.ts';
 
-export interface ApplicationManagerTables extends MessengerTables, SagaTables {
+export interface ApplicationManagerTables extends MessengerTables, SagaTables, ScheduleTables {
   base_apps: {
     /** The name without regard to case. */
     name_key: string;
@@ -64,6 +65,7 @@ export type BaseAppRow = Selectable<ApplicationManagerTables['base_apps']>;
 export const migrations: Record<string, Migration> = {
   ...messengerMigrations,
   ...sagaMigrations,
+  ...scheduleMigrations,
   '0100_application_manager': {
     async up(db) {
       await db.schema
