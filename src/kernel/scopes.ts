@@ -46,6 +46,8 @@ const AREAS: readonly (readonly [path: string, area: Area])[] = [
   ['/all_services', 'admin'],
   ['/nodemgr', 'admin'],
   ['/nodes', 'admin'],
+  ['/services', 'admin'],
+  ['/checks', 'admin'],
   ['/registerApp', 'deploy'],
   ['/deregisterApp', 'deploy'],
   ['/VmDetails', 'admin'],

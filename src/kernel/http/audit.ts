@@ -48,7 +48,7 @@ export function auditCalls(app: HttpApp, trail: AuditTrail, clock: Clock): void 
       path: request.auditPath ?? url,
       target: request.auditTarget,
       status: reply.statusCode,
-      from: request.ip,
+      from: request.from,
     });
   });
   app.addHook('onClose', () => trail.flush());
