@@ -3,7 +3,7 @@ import type { Clock } from '../../ports/clock.ts';
 import type { AuditTrail } from '../audit-trail.ts';
 import type { Principal } from '../auth.ts';
 import { acts } from '../scopes.ts';
-import type { HttpApp } from './app.ts';
+import type { HttpApp } from './http-app.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {

@@ -3,7 +3,7 @@ import { AvkError } from '../../domain/errors.ts';
 import { type Access, allows, type Principal } from '../auth.ts';
 import type { Identity } from '../identity.ts';
 import { type RouteMarks, scopeNeed, scopesAllow } from '../scopes.ts';
-import type { HttpApp } from './app.ts';
+import type { HttpApp } from './http-app.ts';
 import { clearSessionCookie, sessionOf } from './session-cookie.ts';
 
 declare module 'fastify' {
