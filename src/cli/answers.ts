@@ -76,6 +76,15 @@ export const timelineAnswer = z.looseObject({ events: z.array(timelineEntry) });
 
 export const liveEvent = z.looseObject({ instance: z.string(), at: z.string(), kind: z.string(), text: z.string() });
 
+export const metricsAnswer = z.looseObject({
+  from: z.string(),
+  to: z.string(),
+  stepSeconds: z.number(),
+  series: z.array(
+    z.looseObject({ replica: z.string(), points: z.array(z.tuple([z.number(), z.number(), z.number()])) }),
+  ),
+});
+
 export const nodesAnswer = z.looseObject({
   nodes: z.array(
     z.looseObject({

@@ -26,6 +26,8 @@ export interface Client {
     file: { name: string; content: AsyncIterable<Uint8Array> },
     schema: z.ZodType<T>,
   ): Promise<{ status: number; body: T }>;
+  /** The bytes of an answer as they come. */
+  download(path: string, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>>;
   /** Server-sent events until the platform ends them. `opened` is called once it has begun to send. */
   events(path: string, signal: AbortSignal, opened?: () => void): AsyncGenerator<ServerEvent>;
 }
@@ -109,6 +111,11 @@ function clientWith(url: string, token: () => string | null): Client {
       const init = { headers: { 'content-type': `multipart/form-data; boundary=${boundary}` }, body, duplex: 'half' };
       const response = await send('POST', path, init as unknown as RequestInit, UPLOAD_MS);
       return { status: response.status, body: await read(response, schema) };
+    },
+    async download(path, signal) {
+      const { body } = await send('GET', path, { headers: { accept: 'application/zip' }, signal }, null);
+      if (!body) throw notOurs(url, 'its answer is empty');
+      return body;
     },
     async *events(path, signal, opened) {
       const silence = new AbortController();

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { ago, bytes, painter, printable, table } from './format.ts';
+import { ago, bytes, painter, printable, sparkline, table } from './format.ts';
 
 const plain = painter({ isTTY: false }, {});
 const NOW = Date.parse('2026-03-01T12:00:00Z');
@@ -17,6 +17,27 @@ describe('format', () => {
       plain,
     );
     assert.equal(text, 'NAME         STATE\na-long-name  up\nb            down   why\n');
+  });
+
+  test('a curve has one block for each part of the time, and a gap where nothing is known', () => {
+    const over = { from: 0, to: 80, width: 8, highest: 70 };
+    const rising = Array.from({ length: 8 }, (_, n): [number, number] => [n * 10, n * 10]);
+    assert.equal(sparkline(rising, over), '▁▂▃▄▅▆▇█');
+    assert.equal(
+      sparkline(
+        [
+          [0, 70],
+          [1, 0],
+          [79, 35],
+          [80, 10],
+          [-5, 1],
+        ],
+        over,
+      ),
+      '█      ▅',
+    );
+    assert.equal(sparkline([[0, 0]], { ...over, highest: 0 }), '▁       ');
+    assert.equal(sparkline([], over), ' '.repeat(8));
   });
 
   test('colours count nothing in a table', () => {

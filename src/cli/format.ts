@@ -56,6 +56,24 @@ export function bytes(count: number): string {
   return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;
 }
 
+const BLOCKS = '▁▂▃▄▅▆▇█';
+
+/** A small curve in Unicode blocks: one for each part of the time, the highest value of it; a space where there is none. */
+export function sparkline(
+  points: readonly (readonly [at: number, value: number])[],
+  { from, to, width, highest }: { from: number; to: number; width: number; highest: number },
+): string {
+  const cells: (number | null)[] = Array.from({ length: width }, () => null);
+  for (const [at, value] of points) {
+    const cell = Math.min(width - 1, Math.max(0, Math.floor(((at - from) / (to - from)) * width)));
+    cells[cell] = Math.max(cells[cell] ?? 0, value);
+  }
+  const top = BLOCKS.length - 1;
+  return cells
+    .map((value) => (value === null ? ' ' : BLOCKS[highest > 0 ? Math.round((value / highest) * top) : 0]))
+    .join('');
+}
+
 /** Time of day in this machine's zone, `14:03:09`. */
 export function timeOfDay(iso: string): string {
   const date = new Date(iso);

@@ -2,14 +2,18 @@ import { Command, CommanderError } from 'commander';
 import { VERSION } from '../main/version.ts';
 import { appsCommand } from './apps.ts';
 import { auditCommand } from './audit.ts';
+import { backupCommand, restoreCommand } from './backup.ts';
 import { deployCommand } from './deploy.ts';
+import { doctorCommand } from './doctor.ts';
 import { eventsCommand } from './events.ts';
 import { loginCommand } from './login.ts';
 import { logoutCommand } from './logout.ts';
 import { logsCommand } from './logs.ts';
+import { metricsCommand } from './metrics.ts';
 import { nodesCommand } from './nodes.ts';
 import { reportError, surviveClosedPipes } from './output.ts';
 import { passwdCommand } from './passwd.ts';
+import { platformCommand } from './platform.ts';
 import { psCommand } from './ps.ts';
 import { scaleCommand } from './scale.ts';
 import { cancelCommand, stopCommand } from './stop.ts';
@@ -41,7 +45,12 @@ for (const command of [
   stopCommand(),
   cancelCommand(),
   eventsCommand(),
+  metricsCommand(),
   nodesCommand(),
+  platformCommand(),
+  doctorCommand(),
+  backupCommand(),
+  restoreCommand(),
   usersCommand(),
   tokensCommand(),
   auditCommand(),

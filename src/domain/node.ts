@@ -30,3 +30,12 @@ export function nodeState(sampleAgeMs: number | null, wanted: 'ready' | 'drainin
   if (wanted !== 'ready') return wanted;
   return sampleAgeMs > SUSPECT_AFTER_MS ? 'suspect' : 'ready';
 }
+
+/** How the platform gets onto a machine, in the words of vm-details.json. Says where a key is, never what it is. */
+export interface VmLogin {
+  username: string;
+  /** Empty where none is needed. */
+  keyPath: string;
+  /** The folder on the machine that holds the platform's files. */
+  servicePath: string;
+}

@@ -17,6 +17,7 @@ import type { Clock, Timer } from '../ports/clock.ts';
 import type { Database, Tx } from '../ports/database.ts';
 import type { Log } from '../ports/log.ts';
 import type { Delivery, MessageBus, Subscription } from '../ports/message-bus.ts';
+import { counter, type Metrics } from './metrics.ts';
 
 export interface MessengerTables {
   messenger_inbox: {
@@ -99,6 +100,8 @@ export interface MessengerOptions<Tables> {
   bus: MessageBus;
   clock: Clock;
   log: Log;
+  /** Absent: nothing is counted. */
+  metrics?: Metrics | undefined;
 }
 
 const KEEP_INBOX_MS = 7 * 24 * 3600 * 1000;
@@ -119,6 +122,7 @@ const MOST_ATTEMPTS = 3000;
 export function createMessenger<Tables extends MessengerTables>(options: MessengerOptions<Tables>): Messenger<Tables> {
   const { database, bus, clock, log } = options;
   const handlers = new Map<Verb, { command: boolean; handler: Handler<Tables, Verb> }>();
+  const count = messageCounter(options.metrics, options.service);
   let subscription: Subscription | null = null;
   let relaying: Promise<void> | null = null;
   let relayWanted = false;
@@ -169,11 +173,21 @@ export function createMessenger<Tables extends MessengerTables>(options: Messeng
   async function receive(delivery: Delivery): Promise<void> {
     const message = read(delivery, log);
     const entry = message && handlers.get(message.verb);
-    if (!message || !entry) return;
-    await transaction(async (unit) => {
-      if (entry.command && !(await isNew(own(unit.tx), message, clock.now()))) return;
-      await entry.handler(unit, message);
-    });
+    if (!message || !entry) {
+      count(message?.verb ?? 'unknown', 'ignored');
+      return;
+    }
+    try {
+      const handled = await transaction(async (unit) => {
+        if (entry.command && !(await isNew(own(unit.tx), message, clock.now()))) return false;
+        await entry.handler(unit, message);
+        return true;
+      });
+      count(message.verb, handled ? 'handled' : 'repeated');
+    } catch (error) {
+      count(message.verb, 'failed');
+      throw error;
+    }
   }
 
   /** Publishes what is in the outbox, in order. Runs again for what was added meanwhile. */
@@ -290,6 +304,18 @@ export function createMessenger<Tables extends MessengerTables>(options: Messeng
       if (published.size > 0) await forget().catch(staysForNow);
     },
   };
+}
+
+type Outcome = 'handled' | 'failed' | 'repeated' | 'ignored';
+
+function messageCounter(metrics: Metrics | undefined, service: string): (verb: string, outcome: Outcome) => void {
+  if (!metrics) return () => undefined;
+  const messages = counter(metrics, {
+    name: 'avishkar_messages_total',
+    help: 'Messages that were taken, by what became of them',
+    labels: ['service', 'verb', 'outcome'],
+  });
+  return (verb, outcome) => messages.inc({ service, verb, outcome });
 }
 
 /** A service's tables hold the kernel's too; TypeScript cannot see that through a type parameter. */

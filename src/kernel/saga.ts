@@ -4,8 +4,10 @@ import type { Database } from '../ports/database.ts';
 import type { Log } from '../ports/log.ts';
 import { withDeadline } from './deadline.ts';
 import type { Message, Messenger, Unit } from './messenger.ts';
+import type { Metrics } from './metrics.ts';
 import { type AnyDefinition, type AnyStep, refOf, type Sagas } from './saga-definition.ts';
 import { errorOf, failureOf, triedInVain } from './saga-failure.ts';
+import { createSagaMeter } from './saga-metrics.ts';
 import {
   forgetSagas,
   type JournalEvent,
@@ -27,6 +29,8 @@ export interface SagaOptions<Tables> {
   settleMs?: number;
   /** Told `<kind>.<step>.<event>.before|after` around each journal transaction. The kill tests end the process there. */
   onJournal?: (point: string) => void;
+  /** Absent: nothing is counted. */
+  metrics?: Metrics | undefined;
 }
 
 const UNDO_DEADLINE_MS = 60_000;
@@ -54,6 +58,7 @@ export function createSagas<Tables extends SagaTables>(options: SagaOptions<Tabl
   const definitions = new Map<string, AnyDefinition<Tables>>();
   /** Sagas under way in this process: how to interrupt the step, and how to wake one that waits for an answer. */
   const live = new Map<string, LiveSaga>();
+  const meter = createSagaMeter(options.metrics, clock);
   let stopping = false;
 
   const read = (id: string): Promise<SagaRow | null> => readSaga(sagaTables(database.read), id);
@@ -72,8 +77,13 @@ export function createSagas<Tables extends SagaTables>(options: SagaOptions<Tabl
       await writeSaga(sagaTables(unit.tx), row.id, change, { step, event }, clock.now());
       await also?.(unit);
     });
-    options.onJournal?.(`${point}.after`);
+    journaled(row, step, event);
     return { ...row, ...change };
+  }
+
+  function journaled(row: SagaRow, step: string, event: JournalEvent): void {
+    meter(row, step, event);
+    options.onJournal?.(`${row.kind}.${step}.${event}.after`);
   }
 
   function definitionOf(row: SagaRow): AnyDefinition<Tables> {
@@ -168,7 +178,7 @@ export function createSagas<Tables extends SagaTables>(options: SagaOptions<Tabl
       await writeSaga(tx, row.id, { state: 'done' }, { step: 'end', event: 'ended' }, clock.now());
       await definition.onDone(unit, context, refOf(row));
     }
-    unit.after(() => options.onJournal?.(`${row.kind}.${next ? `${next.name}.entered` : 'end.ended'}.after`));
+    unit.after(() => (next ? journaled(row, next.name, 'entered') : journaled(row, 'end', 'ended')));
   }
 
   /** Ends a saga that went well, unless it was cancelled in the last moment: then the next turn takes it back. */
@@ -272,7 +282,7 @@ export function createSagas<Tables extends SagaTables>(options: SagaOptions<Tabl
       const change = answerChange(row, step, context, message);
       const event: JournalEvent = change.failure ? 'failed' : 'finished';
       await writeSaga(tx, row.id, change, { step: step.name, event }, clock.now());
-      unit.after(() => options.onJournal?.(`${row.kind}.${step.name}.${event}.after`));
+      unit.after(() => journaled(row, step.name, event));
       if (event === 'finished') await goOn(unit, { ...row, ...change });
       unit.after(() => live.get(row.id)?.wake());
       return;

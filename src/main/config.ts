@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { AvkError } from '../domain/errors.ts';
 import { DEFAULT_REPLICA_PORTS, portRangeSchema } from '../domain/ports.ts';
 import { createNetworkList } from '../kernel/http/networks.ts';
+import type { BundleLimits } from '../ports/bundle-reader.ts';
 
 /** What `avishkar up` is told. */
 export const configSchema = z.strictObject({
@@ -35,9 +36,29 @@ export const configSchema = z.strictObject({
       allowFrom: z.array(z.string()).default([]),
     })
     .default({ allowFrom: [] }),
+  /** Largest upload, packed and unpacked, in MiB. */
+  maxUploadMb: z.int().min(1).max(10_240).default(100),
+  maxUnpackedMb: z.int().min(1).max(102_400).default(256),
+  /** Most files and folders of an upload. */
+  maxUploadEntries: z.int().min(1).max(1_000_000).default(10_000),
+  /** Most times its packed size that an upload may unpack to. */
+  maxUploadRatio: z.int().min(1).max(100_000).default(200),
+  /** So many of an app's newest versions stay, used or not. */
+  keepVersions: z.int().min(1).max(10_000).default(10),
   logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
 });
 export type Config = z.infer<typeof configSchema>;
+
+const MIB = 1024 * 1024;
+
+export function uploadLimits(config: Config): BundleLimits {
+  return {
+    packedBytes: config.maxUploadMb * MIB,
+    unpackedBytes: config.maxUnpackedMb * MIB,
+    entries: config.maxUploadEntries,
+    ratio: config.maxUploadRatio,
+  };
+}
 
 /** @throws AvkError AVK_BAD_CONFIG that names the option, its value and what was expected */
 export function readConfig(given: Record<string, unknown>): Config {

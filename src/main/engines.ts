@@ -1,3 +1,4 @@
+import { userInfo } from 'node:os';
 import { createFilesystemBlobs } from '../adapters/blob-store/filesystem.ts';
 import { createZipBundleReader } from '../adapters/bundle-reader/zip.ts';
 import { systemClock } from '../adapters/clock/system.ts';
@@ -10,6 +11,7 @@ import { systemRandom } from '../adapters/random/system.ts';
 import { createBuiltInProxy } from '../adapters/reverse-proxy/built-in/proxy.ts';
 import { createSqliteRegistry } from '../adapters/service-registry/sqlite.ts';
 import { messageOf } from '../domain/errors.ts';
+import type { VmLogin } from '../domain/node.ts';
 import type { PortRange } from '../domain/ports.ts';
 import type { BlobStore } from '../ports/blob-store.ts';
 import type { BundleReader } from '../ports/bundle-reader.ts';
@@ -21,7 +23,7 @@ import type { MessageBus } from '../ports/message-bus.ts';
 import type { Random } from '../ports/random.ts';
 import type { ReverseProxy } from '../ports/reverse-proxy.ts';
 import type { ServiceRegistry } from '../ports/service-registry.ts';
-import type { Config } from './config.ts';
+import { type Config, uploadLimits } from './config.ts';
 import type { Home } from './home.ts';
 
 /** One machine with what reaches it. */
@@ -29,6 +31,7 @@ export interface MachineEngines {
   host: Host;
   runtime: ContainerRuntime;
   ports: PortRange;
+  login: VmLogin;
 }
 
 /** Everything the services stand on. */
@@ -95,9 +98,11 @@ export async function embeddedEngines(config: Config, home: Home, hooks: Hooks):
       clock,
       log: (line) => log.warn({ node: name }, line),
       buildTimeoutMs: config.buildSeconds * 1000,
+      maxEntries: config.maxUploadEntries,
+      maxUnpackedBytes: uploadLimits(config).unpackedBytes,
     });
     const host = createLocalHost({ name, address, home: folder, clock, usage: () => runtime.usage() });
-    return { host, runtime, ports };
+    return { host, runtime, ports, login: { username: ownUser(), keyPath: '', servicePath: folder } };
   }
 
   return {
@@ -122,6 +127,16 @@ export async function embeddedEngines(config: Config, home: Home, hooks: Hooks):
       for (const { close } of logs.values()) close();
     },
   };
+}
+
+/** Who the platform runs as: the user that it has on a machine which is this one. */
+function ownUser(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    // A user without a name, as containers have them.
+    return String(process.getuid?.() ?? '');
+  }
 }
 
 /** Machines that are all this one: loopback addresses and parts of the port range of their own. */

@@ -149,6 +149,22 @@ describe('the command line against a platform', () => {
     assert.match((await run('apps')).stdout, /^NAME .*\nroom-comfort +1\.0\.0 +node/);
   });
 
+  test('apps shows all versions, and apps rm removes one', async () => {
+    for (const version of ['1.0.0', '1.1.0']) {
+      const path = appFolder('short-lived', appOf('short-lived', '', { version, description: 'comes and goes' }));
+      assert.equal((await run('upload', path)).code, 0);
+    }
+    const listed = (await run('apps')).stdout;
+    assert.match(listed, /\nshort-lived +1\.1\.0 +node .* comes and goes\nshort-lived +1\.0\.0 +node .* by admin\n/);
+    assert.equal((await run('apps', 'rm', 'short-lived', '1.0.0')).stdout, 'Removed short-lived 1.0.0.\n');
+    const again = await run('apps', 'rm', 'short-lived', '1.0.0');
+    assert.equal(again.code, 1);
+    assert.match(again.stderr, /no app short-lived of version 1\.0\.0.*AVK_NOT_FOUND/);
+    assert.deepEqual(await json('apps', 'rm', 'short-lived', '1.1.0'), {});
+    assert.equal((await run('apps', 'rm', 'short-lived')).code, 2);
+    assert.doesNotMatch((await run('apps')).stdout, /short-lived/);
+  });
+
   test('what cannot be uploaded says why', async () => {
     assert.match((await run('upload', join(folder, 'nowhere'))).stderr, /nowhere cannot be read/);
     assert.match((await run('upload', folder)).stderr, /has no app\.json/);
@@ -211,6 +227,29 @@ describe('the command line against a platform', () => {
     assert.match((await run('nodes')).stdout, /^node1 +127\.0\.0\.1 +ready/m);
     for (const args of [['ps'], ['ps', 'room-comfort-1'], ['events', 'room-comfort-1'], ['nodes'], ['apps']])
       await json(...args);
+  });
+
+  test('metrics shows a curve per replica, and all points to programs', async () => {
+    const shown = await eventually(
+      async () => {
+        const { stdout } = await run('metrics', 'room-comfort-1');
+        return /^REPLICA/.test(stdout) ? stdout : null;
+      },
+      { deadlineMs: 45_000, everyMs: 500 },
+    );
+    assert.match(
+      shown,
+      /^REPLICA +CPU +LAST +HIGHEST +MEMORY +LAST +HIGHEST\nroom-comfort-1_instance_1 .*[▁▂▃▄▅▆▇█] +[\d.]+ %/,
+    );
+    const { series } = (await json('metrics', 'room-comfort-1')) as unknown as { series: { points: number[][] }[] };
+    assert.ok(series[0]?.points.every((point) => point.length === 3));
+    assert.match(
+      (await run('metrics', 'room-comfort-1', '--to', '2020-01-01T00:00:00Z')).stdout,
+      /Nothing is recorded/,
+    );
+    const wrong = await run('metrics', 'room-comfort-1', '--from', 'yesterday');
+    assert.equal(wrong.code, 1);
+    assert.match(wrong.stderr, /from: expected an RFC 3339 time .*\(AVK_BAD_REQUEST\)/);
   });
 
   test('a reader that goes away is no failure', async () => {

@@ -11,7 +11,6 @@ import {
   validatorCompiler,
   type ZodTypeProvider,
 } from 'fastify-type-provider-zod';
-import type { Registry } from 'prom-client';
 import { z } from 'zod';
 import { AvkError } from '../../domain/errors.ts';
 import type { Clock } from '../../ports/clock.ts';
@@ -19,9 +18,11 @@ import type { Log } from '../../ports/log.ts';
 import type { AuditTrail } from '../audit-trail.ts';
 import type { Tokens } from '../auth.ts';
 import type { Identity } from '../identity.ts';
+import type { Metrics } from '../metrics.ts';
 import { auditCalls } from './audit.ts';
 import { guard } from './guard.ts';
 import type { HttpApp } from './http-app.ts';
+import { measureRequests } from './measure.ts';
 import { problemOf, sendProblem } from './problem.ts';
 
 export { callerOf } from './guard.ts';
@@ -31,6 +32,8 @@ declare module 'fastify' {
   interface FastifyInstance {
     /** Answers without an end: a server that closes ends them instead of waiting. */
     openStreams: Set<{ destroy(): unknown }>;
+    /** Which service this is. */
+    serviceName: string;
   }
 }
 
@@ -52,7 +55,9 @@ export interface HttpAppOptions {
   log: Log;
   /** The service's last log lines, oldest first. */
   recentLogLines: () => string[];
-  metrics: Registry;
+  metrics: Metrics;
+  /** The label of its figures; default the title. */
+  service?: string;
   /** Largest JSON body in bytes. Default 1 MiB. */
   bodyLimit?: number;
 }
@@ -75,6 +80,9 @@ export async function createHttpApp(options: HttpAppOptions): Promise<HttpApp> {
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
   app.decorate('openStreams', new Set<{ destroy(): unknown }>());
+  const service = options.service ?? options.title;
+  app.decorate('serviceName', service);
+  measureRequests(app, options.metrics, service);
   const unused = trackUnusedConnections(app.server);
   app.addHook('preClose', async () => {
     for (const stream of app.openStreams) stream.destroy();

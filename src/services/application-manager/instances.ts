@@ -1,6 +1,6 @@
 import { AvkError } from '../../domain/errors.ts';
 import { DEPLOYING, ENDED, type InstanceSpec } from '../../domain/instance.ts';
-import { type Manifest, type Scale, scaleSchema } from '../../domain/manifest.ts';
+import { type Manifest, type Runtime, type Scale, scaleSchema, unsupportedRuntime } from '../../domain/manifest.ts';
 import { isReserved, nameKey } from '../../domain/names.ts';
 import { MASK, resolveSettings } from '../../domain/settings.ts';
 import type { Events } from '../../kernel/events.ts';
@@ -10,11 +10,12 @@ import type { SecretBox } from '../../kernel/secret-box.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Random } from '../../ports/random.ts';
 import { DEPLOYED_APPS, type LaunchContext } from './launch-saga.ts';
+import { requireStarted } from './platform-gate.ts';
 import type { ScaleContext } from './scale-saga.ts';
 import {
   type ApplicationManagerTables,
-  type BaseAppRow,
   type InstanceRow,
+  imageName,
   manifestOf,
   readBaseApp,
   readInstance,
@@ -58,6 +59,8 @@ export interface InstancesDeps {
   secrets: SecretBox;
   clock: Clock;
   random: Random;
+  /** The kinds of apps that the machines can run. */
+  runtimes: readonly Runtime[];
 }
 
 /** Whose instances are that no user asked for. */
@@ -83,9 +86,11 @@ export function createInstances(deps: InstancesDeps): Instances {
         const earlier = await recall(unit, by, idempotencyKey, request);
         if (earlier) return earlier;
       }
+      await requireStarted(unit.tx);
       const app = await readBaseApp(unit.tx, request.appName, request.version);
       if (!app) throw await unknownApp(unit, request);
       const manifest = manifestOf(app);
+      if (!deps.runtimes.includes(manifest.runtime)) throw unsupportedRuntime(manifest.runtime, deps.runtimes);
       const settings = resolveSettings(manifest, request.config ?? {});
       const scale = mergeScale(manifest, request.scale);
       const name = request.instanceName ?? (await firstFreeName(unit, app.name));
@@ -132,6 +137,7 @@ export function createInstances(deps: InstancesDeps): Instances {
         created_at: now,
         created_by: by,
         updated_at: now,
+        previous_version: before ? previousVersion(before, app) : null,
       };
       await unit.tx.deleteFrom('instances').where('name_key', '=', row.name_key).execute();
       await unit.tx.insertInto('instances').values(row).execute();
@@ -139,7 +145,7 @@ export function createInstances(deps: InstancesDeps): Instances {
       const context: LaunchContext = {
         spec,
         source: app.blob_key,
-        settings: { ...values, ...sealed },
+        settings: { values: settings.values, sealed },
         attempt: asked ? 1 : 0,
       };
       await sagas.begin(unit, 'launch', { id: sagaId, subject: name, requestId }, context);
@@ -210,6 +216,7 @@ export function createInstances(deps: InstancesDeps): Instances {
       const requestId = random.uuid();
       const sagaId = random.uuid();
       return messenger.transaction(async (unit) => {
+        await requireStarted(unit.tx);
         const row = await readInstance(unit.tx, instance.name);
         if (row?.state !== 'running' && row?.state !== 'degraded') {
           throw new AvkError(
@@ -275,9 +282,10 @@ export function createInstances(deps: InstancesDeps): Instances {
   }
 }
 
-/** Deterministic, and fit for a container image's name: lower case, the content's hash in it. */
-function imageName(app: BaseAppRow): string {
-  return `${app.name_key}:${app.version.replaceAll('+', '_')}-${app.sha256.slice(0, 12)}`;
+/** What an instance that is deployed again ran before; null when that was another app. */
+function previousVersion(before: InstanceRow, app: { name: string; version: string }): string | null {
+  if (before.app_name !== app.name) return null;
+  return before.version === app.version ? before.previous_version : before.version;
 }
 
 function mergeScale(manifest: Pick<Manifest, 'scale'>, wanted: Partial<Scale> | undefined): Scale {

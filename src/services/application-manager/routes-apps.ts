@@ -7,12 +7,18 @@ import { callerOf, type HttpApp } from '../../kernel/http/app.ts';
 import { concerns } from '../../kernel/http/audit.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Catalogue } from './catalogue.ts';
+import type { Versions } from './versions.ts';
 import { versionSchema } from './view.ts';
 
 /** `/api/baseApp/…`: the catalogue. */
 export async function appRoutes(
   app: HttpApp,
-  { catalogue, limits, clock }: { catalogue: Catalogue; limits: { packedBytes: number }; clock: Clock },
+  {
+    catalogue,
+    versions,
+    limits,
+    clock,
+  }: { catalogue: Catalogue; versions: Versions; limits: { packedBytes: number }; clock: Clock },
 ): Promise<void> {
   const tags = ['apps'];
   // One byte more than is allowed reaches the reader, which then says how much that is.
@@ -72,6 +78,25 @@ export async function appRoutes(
         discardRest(request.raw, clock);
         throw error;
       }
+    },
+  );
+
+  app.delete(
+    '/api/baseApp/:name/:version',
+    {
+      config: { access: 'developer' },
+      schema: {
+        tags,
+        summary: 'Removes a version, with its zip and its images on the machines',
+        description:
+          'Developers remove what they uploaded themselves, administrators everything. 409 while an instance uses it, or would fall back on it. Called by the front end and the CLI.',
+        params: z.object({ name: z.string().max(300), version: z.string().max(300) }),
+        response: { 200: z.strictObject({}) },
+      },
+    },
+    async (request) => {
+      await versions.remove(request.params.name, request.params.version, callerOf(request));
+      return {};
     },
   );
 

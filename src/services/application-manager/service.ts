@@ -1,8 +1,10 @@
 import { messageOf } from '../../domain/errors.ts';
 import { ENDED, type InstanceSpec } from '../../domain/instance.ts';
+import type { Runtime } from '../../domain/manifest.ts';
 import { createEvents } from '../../kernel/events.ts';
 import type { HttpApp } from '../../kernel/http/app.ts';
 import { createMessenger } from '../../kernel/messenger.ts';
+import type { Metrics } from '../../kernel/metrics.ts';
 import { createSagas } from '../../kernel/saga.ts';
 import type { SecretBox } from '../../kernel/secret-box.ts';
 import type { Service } from '../../kernel/service.ts';
@@ -14,20 +16,28 @@ import type { Database } from '../../ports/database.ts';
 import type { Log } from '../../ports/log.ts';
 import type { MessageBus } from '../../ports/message-bus.ts';
 import type { Random } from '../../ports/random.ts';
-import type { ServiceRegistry } from '../../ports/service-registry.ts';
 import { createCatalogue } from './catalogue.ts';
+import { clearSaga } from './clear-saga.ts';
 import { createInstances } from './instances.ts';
 import { launchSaga, removeBundle, sweepBundles } from './launch-saga.ts';
+import { createLiveFigures } from './live-figures.ts';
+import { instanceMetrics } from './metrics.ts';
+import { createPlatformGate, type PlatformNews } from './platform-gate.ts';
+import { createPlatformStatus } from './platform-status.ts';
 import { handleReports, type Reports } from './reports.ts';
 import { appRoutes } from './routes-apps.ts';
+import { historyRoutes } from './routes-history.ts';
 import { instanceRoutes } from './routes-instances.ts';
 import { logRoutes } from './routes-logs.ts';
+import { type MaintenanceDeps, maintenanceRoutes } from './routes-maintenance.ts';
 import { platformRoutes } from './routes-platform.ts';
 import { sessionRoutes } from './routes-session.ts';
 import { userRoutes } from './routes-users.ts';
 import { scaleSaga } from './scale-saga.ts';
+import { createStatusFollower } from './status-follower.ts';
 import type { ApplicationManagerTables } from './store.ts';
 import type { LiveEvent } from './timeline.ts';
+import { createVersions } from './versions.ts';
 
 /*
  * The application manager is the one door for the front end and the CLI. It owns the catalogue (zips in blob container
@@ -42,15 +52,22 @@ export interface ApplicationManagerDeps {
   bus: MessageBus;
   blobs: BlobStore;
   bundles: BundleReader;
-  registry: ServiceRegistry;
   client: ServiceClient;
   secrets: SecretBox;
   clock: Clock;
   random: Random;
   log: Log;
+  /** Absent: nothing is counted. */
+  metrics?: Metrics | undefined;
   limits: BundleLimits;
   /** Whether anybody may register, as role user. */
   openRegistration: boolean;
+  backup: MaintenanceDeps['backup'];
+  examine: MaintenanceDeps['examine'];
+  /** The kinds of apps that the machines can run. */
+  runtimes: readonly Runtime[];
+  /** So many of an app's newest versions stay, used or not. */
+  keepVersions: number;
   onJournal?: (point: string) => void;
 }
 
@@ -65,12 +82,14 @@ export async function createApplicationManager(deps: ApplicationManagerDeps): Pr
     bus: deps.bus,
     clock,
     log,
+    metrics: deps.metrics,
   });
   const sagas = createSagas<ApplicationManagerTables>({
     database,
     messenger,
     clock,
     log,
+    metrics: deps.metrics,
     ...(deps.onJournal ? { onJournal: deps.onJournal } : {}),
   });
   const reports: Reports = handleReports({
@@ -88,15 +107,24 @@ export async function createApplicationManager(deps: ApplicationManagerDeps): Pr
     launchSaga({ blobs, onFailed: (unit, id, name, reason) => reports.launchFailed(unit, id, name, reason) }),
   );
   sagas.define(scaleSaga({ client }));
-  const catalogue = createCatalogue(deps);
+  if (deps.metrics) instanceMetrics(deps.metrics, database, log);
+  sagas.define(clearSaga(deps));
+  const versions = createVersions({ ...deps, messenger, sagas });
+  const catalogue = createCatalogue({ ...deps, messenger, versions });
   const instances = createInstances({ ...deps, messenger, sagas, events });
 
-  await appRoutes(deps.http, { ...deps, catalogue });
+  await appRoutes(deps.http, { ...deps, catalogue, versions });
   instanceRoutes(deps.http, { ...deps, instances });
   logRoutes(deps.http, deps);
   sessionRoutes(deps.http, deps);
   userRoutes(deps.http, deps);
-  platformRoutes(deps.http, { ...deps, events, startedAt: clock.now() });
+  historyRoutes(deps.http, deps);
+  const changed = createEvents<PlatformNews>();
+  const gate = createPlatformGate({ messenger, database, clock, random: deps.random, changed });
+  const status = createPlatformStatus({ client, gate, log });
+  const statusFollower = createStatusFollower({ status, changed, clock, log });
+  maintenanceRoutes(deps.http, { ...deps, status });
+  platformRoutes(deps.http, { ...deps, events, gate, status, statusFollower, figures: createLiveFigures(deps) });
 
   return {
     name: 'application-manager',

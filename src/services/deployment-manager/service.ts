@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { instanceSpecSchema } from '../../domain/instance.ts';
 import type { HttpApp } from '../../kernel/http/app.ts';
 import { createMessenger, type Message, type Unit } from '../../kernel/messenger.ts';
+import type { Metrics } from '../../kernel/metrics.ts';
 import type { ReplicaDeps } from '../../kernel/replica.ts';
 import { createSagas } from '../../kernel/saga.ts';
 import type { Service } from '../../kernel/service.ts';
@@ -34,6 +35,8 @@ export interface DeploymentManagerDeps {
   clock: Clock;
   random: Random;
   log: Log;
+  /** Absent: nothing is counted. */
+  metrics?: Metrics | undefined;
   replica: (node: string) => ReplicaDeps;
   buildDeadlineMs: number;
   onJournal?: (point: string) => void;
@@ -53,12 +56,14 @@ export function createDeploymentManager(deps: DeploymentManagerDeps): Service {
     bus: deps.bus,
     clock,
     log,
+    metrics: deps.metrics,
   });
   const sagas = createSagas<T>({
     database,
     messenger,
     clock,
     log,
+    metrics: deps.metrics,
     ...(deps.onJournal ? { onJournal: deps.onJournal } : {}),
   });
   const builds = createBuildLogs(database, clock, log);

@@ -15,6 +15,8 @@ export interface FleetView {
 export interface FleetFollower {
   nodes(): readonly NodeSnapshot[];
   usage(replicaId: string): { cpuPercent: number; memoryPercent: number } | null;
+  /** Calls `listener` with each view as it comes. Returns the way to stop. */
+  onView(listener: (view: FleetView) => void): () => void;
   start(): void;
   stop(): Promise<void>;
 }
@@ -25,6 +27,7 @@ export function createFleetFollower(client: ServiceClient, clock: Clock, log: Lo
   const stopping = new AbortController();
   let nodes: NodeSnapshot[] = [];
   let usage = new Map<string, { cpuPercent: number; memoryPercent: number }>();
+  const listeners = new Set<(view: FleetView) => void>();
   let loop: Promise<void> = Promise.resolve();
 
   async function follow(): Promise<void> {
@@ -34,6 +37,7 @@ export function createFleetFollower(client: ServiceClient, clock: Clock, log: Lo
           const view = value as FleetView;
           nodes = view.nodes;
           usage = new Map(view.replicas.map((replica) => [replica.id, replica]));
+          for (const listener of listeners) listener(view);
         }
       } catch (error) {
         log.debug({ reason: messageOf(error) }, 'the node manager does not answer; its last view stays');
@@ -45,6 +49,12 @@ export function createFleetFollower(client: ServiceClient, clock: Clock, log: Lo
   return {
     nodes: () => nodes,
     usage: (id) => usage.get(id) ?? null,
+    onView(listener) {
+      listeners.add(listener);
+      return () => {
+        listeners.delete(listener);
+      };
+    },
     start() {
       loop = follow();
     },

@@ -1,7 +1,8 @@
 import { Readable } from 'node:stream';
+import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { AvkError } from '../../domain/errors.ts';
-import { nameSchema, replicaName } from '../../domain/names.ts';
+import { namePattern, nameSchema, replicaName } from '../../domain/names.ts';
 import { withDeadline } from '../../kernel/deadline.ts';
 import type { HttpApp } from '../../kernel/http/app.ts';
 import { ndjson } from '../../kernel/http/stream.ts';
@@ -36,9 +37,9 @@ const PORT_TRIES = 50;
 const DEREGISTER_DEADLINE_MS = 600_000;
 
 const deregistration = z.object({
-  appName: nameSchema,
+  appName: namePattern,
   generation: z.coerce.number().int().min(1).optional(),
-  keepImage: z.stringbool().default(false),
+  keepImage: z.union([z.boolean(), z.stringbool()]).default(false),
 });
 
 export function routes(app: HttpApp, deps: RouteDeps): void {
@@ -64,8 +65,14 @@ function registrationRoutes(app: HttpApp, deps: RouteDeps): void {
     { ...registering, schema: { ...registering.schema, querystring: registrationSchema } },
     (request) => registerApp(deps, request.query),
   );
-  app.post('/registerApp', { ...registering, schema: { ...registering.schema, body: registrationSchema } }, (request) =>
-    registerApp(deps, request.body),
+  app.post(
+    '/registerApp',
+    {
+      ...registering,
+      preValidation: parametersAnywhere,
+      schema: { ...registering.schema, body: registrationSchema },
+    },
+    (request) => registerApp(deps, request.body),
   );
 
   const deregistering = {
@@ -73,13 +80,13 @@ function registrationRoutes(app: HttpApp, deps: RouteDeps): void {
     schema: {
       tags,
       summary: "Removes an app's route, containers and image",
-      description: 'Answers when they are gone. Repeating it is harmless. Called by the deployment manager.',
-      querystring: deregistration,
+      description:
+        "Answers when they are gone. Repeating it is harmless. Called by the deployment manager, and by the starting document's programs.",
       response: { 200: z.string() },
     },
   };
-  const deregisterApp = async (request: { query: z.infer<typeof deregistration> }): Promise<string> => {
-    const { appName, generation, keepImage } = request.query;
+  const deregisterApp = async (asked: z.infer<typeof deregistration>): Promise<string> => {
+    const { appName, generation, keepImage } = asked;
     const now = deps.clock.now();
     await deps.database.transaction((tx) =>
       deregister(tx, appName, { keepImage, now, ...(generation === undefined ? {} : { generation }) }),
@@ -92,8 +99,26 @@ function registrationRoutes(app: HttpApp, deps: RouteDeps): void {
     }
     return 'Success';
   };
-  app.get('/deregisterApp', deregistering, deregisterApp);
-  app.post('/deregisterApp', deregistering, deregisterApp);
+  app.get(
+    '/deregisterApp',
+    { ...deregistering, schema: { ...deregistering.schema, querystring: deregistration } },
+    (request) => deregisterApp(request.query),
+  );
+  app.post(
+    '/deregisterApp',
+    {
+      ...deregistering,
+      preValidation: parametersAnywhere,
+      schema: { ...deregistering.schema, body: deregistration },
+    },
+    (request) => deregisterApp(request.body),
+  );
+}
+
+/** By POST the parameters may come in the address, as by GET, or as JSON. */
+async function parametersAnywhere(request: FastifyRequest): Promise<void> {
+  const body = request.body ?? {};
+  if (typeof body === 'object' && !Array.isArray(body)) request.body = { ...(request.query as object), ...body };
 }
 
 async function registerApp(deps: RouteDeps, request: Registration): Promise<string> {
@@ -111,7 +136,7 @@ async function registerApp(deps: RouteDeps, request: Registration): Promise<stri
     now: deps.clock.now(),
   };
   const registered = await deps.database.transaction((tx) => register(tx, request, options));
-  const port = await makeLive(deps, registered);
+  const port = registered.routed === 1 ? await makeLive(deps, registered) : registered.public_port;
   deps.reconciler.kick(request.appName);
   return `${deps.publicAddress}:${port}`;
 }
@@ -147,7 +172,12 @@ function instanceRoutes(app: HttpApp, deps: RouteDeps): void {
       schema: { tags, summary: 'All instances with their replicas', description: 'Called by the application manager.' },
     },
     async () => {
-      const apps = await deps.database.read.selectFrom('apps').selectAll().orderBy('name').execute();
+      const apps = await deps.database.read
+        .selectFrom('apps')
+        .selectAll()
+        .where('kind', '=', 'app')
+        .orderBy('name')
+        .execute();
       const replicas = await deps.database.read.selectFrom('replicas').selectAll().orderBy('number').execute();
       const own = Map.groupBy(replicas, (replica) => replica.app);
       return { instances: apps.map((row) => instanceView(deps, row, own.get(row.name) ?? [])) };
@@ -192,7 +222,7 @@ function instanceRoutes(app: HttpApp, deps: RouteDeps): void {
       const { min, max, generation } = request.body;
       await deps.database.transaction(async (tx) => {
         const row = await readApp(tx, name);
-        if (row?.state !== 'live' || row.generation !== generation) {
+        if (row?.state !== 'live' || generation < row.first_generation) {
           throw new AvkError('AVK_NOT_FOUND', `${name} is not registered`);
         }
         const desired = Math.min(Math.max(row.desired, min), max);
@@ -262,6 +292,7 @@ function instanceView(deps: RouteDeps, row: AppRow, replicas: readonly ReplicaRo
     replicas: replicas.map((replica) => ({
       name: replicaName(row.name, replica.number),
       id: replica.id,
+      generation: replica.generation,
       node: replica.node,
       hostPort: replica.host_port,
       state: replica.state,

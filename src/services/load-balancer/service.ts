@@ -1,8 +1,10 @@
 import { messageOf } from '../../domain/errors.ts';
+import type { VmLogin } from '../../domain/node.ts';
 import type { PortRange } from '../../domain/ports.ts';
 import { crashBackoffMs } from '../../domain/replica-plan.ts';
 import type { HttpApp } from '../../kernel/http/app.ts';
 import { createMessenger } from '../../kernel/messenger.ts';
+import type { Metrics } from '../../kernel/metrics.ts';
 import { describeExit, type ReplicaDeps } from '../../kernel/replica.ts';
 import type { Service } from '../../kernel/service.ts';
 import type { ServiceClient } from '../../kernel/service-client.ts';
@@ -14,13 +16,20 @@ import type { MessageBus } from '../../ports/message-bus.ts';
 import type { Random } from '../../ports/random.ts';
 import type { ReverseProxy } from '../../ports/reverse-proxy.ts';
 import type { RegistrySession, ServiceRegistry } from '../../ports/service-registry.ts';
+import { adoptReplicas } from './adoption.ts';
 import { createFleetFollower } from './fleet-follower.ts';
 import { createHealthMonitor } from './health-monitor.ts';
+import { replicaMetrics } from './metrics.ts';
+import { pruneRoutes } from './prune-images.ts';
 import { createReconciler } from './reconciler.ts';
 import { createReplicaWorker, STABLE_MS } from './replica-worker.ts';
 import { routes } from './routes.ts';
+import { documentRoutes } from './routes-documents.ts';
 import { createRoutesKeeper } from './routes-keeper.ts';
+import { metricRoutes } from './routes-metrics.ts';
+import { rolloutRoutes } from './routes-rollout.ts';
 import { type AppRow, type LoadBalancerTables, type ReplicaRow, specOf } from './store.ts';
+import { createUsageHistory } from './usage-history.ts';
 
 /*
  * The load balancer owns, from the registration of an app to its deregistration: its public port and route, its
@@ -39,8 +48,10 @@ export interface LoadBalancerDeps {
   clock: Clock;
   random: Random;
   log: Log;
+  /** Absent: nothing is counted. */
+  metrics?: Metrics | undefined;
   /** Machines by name. */
-  nodes: readonly { name: string; address: string }[];
+  nodes: readonly { name: string; address: string; login: VmLogin }[];
   replica: (node: string) => ReplicaDeps;
   ports: (node: string) => PortRange;
   /** Where users reach the proxy, and the first port it gives. */
@@ -62,8 +73,10 @@ export function createLoadBalancer(deps: LoadBalancerDeps): Service {
     bus: deps.bus,
     clock,
     log,
+    metrics: deps.metrics,
   });
   const fleet = createFleetFollower(deps.client, clock, log);
+  const usage = createUsageHistory({ database, fleet, clock, log });
   const routesKeeper = createRoutesKeeper(database, proxy, log);
   const monitor = createHealthMonitor(clock, (id, healthy, reason) => {
     healthChanged(id, healthy, reason).catch((error) =>
@@ -80,12 +93,17 @@ export function createLoadBalancer(deps: LoadBalancerDeps): Service {
     runtime: (node) => deps.replica(node).runtime,
     onSettled: settled,
   });
+  if (deps.metrics) replicaMetrics(deps.metrics, database, log);
   let session: RegistrySession | null = null;
   const unlisten: (() => void)[] = [];
   /** What the proxy and the registry were last told of each app. */
   const published = new Map<string, string>();
 
   routes(deps.http, { ...deps, routes: routesKeeper, reconciler, fleet });
+  documentRoutes(deps.http, { ...deps, fleet });
+  metricRoutes(deps.http, { usage, clock });
+  pruneRoutes(deps.http, deps);
+  rolloutRoutes(deps.http, { ...deps, messenger, reconciler });
 
   /** Brings proxy, registry and health checks in line with the replicas of one app. */
   async function settled(app: AppRow | null, name: string, replicas: readonly ReplicaRow[]): Promise<void> {
@@ -96,6 +114,9 @@ export function createLoadBalancer(deps: LoadBalancerDeps): Service {
       const { rejected } = await routesKeeper.refresh();
       if (rejected.some((route) => route.name === name)) {
         clock.after(REJECTED_RETRY_MS, () => reconciler.kick(name), { background: true });
+      } else if (app?.kind === 'service') {
+        // Its entry in the registry is its own.
+        published.set(name, text);
       } else if (app) {
         const address = { ip: deps.publicAddress, port: app.public_port };
         await session?.register({ name, kind: 'app', address, direct });
@@ -112,8 +133,11 @@ export function createLoadBalancer(deps: LoadBalancerDeps): Service {
     const rows = await database.read
       .selectFrom('replicas')
       .innerJoin('apps', 'apps.name', 'replicas.app')
+      .leftJoin('rollouts', (join) =>
+        join.onRef('rollouts.app', '=', 'replicas.app').onRef('rollouts.generation', '=', 'replicas.generation'),
+      )
       .selectAll('replicas')
-      .select('apps.spec')
+      .select(['apps.spec', 'rollouts.spec as rolling'])
       .where('replicas.state', 'in', ['healthy', 'unhealthy'])
       .where('apps.spec', 'is not', null)
       .execute();
@@ -121,7 +145,7 @@ export function createLoadBalancer(deps: LoadBalancerDeps): Service {
       rows.flatMap((row) => {
         const { ip, port } = row;
         if (!ip || !port) return [];
-        const check = specOf({ spec: row.spec } as AppRow)?.manifest.health ?? null;
+        const check = specOf({ spec: row.rolling ?? row.spec })?.manifest.health ?? null;
         const { runtime } = deps.replica(row.node);
         return [{ id: row.id, check, probe: (ms: number) => runtime.checkHealth({ ip, port }, check, ms) }];
       }),
@@ -173,26 +197,12 @@ export function createLoadBalancer(deps: LoadBalancerDeps): Service {
     reconciler.kick(row.app);
   }
 
-  /** After a start nothing is known of the replicas: each is looked for, adopted or started again. */
-  async function forgetHealth(): Promise<void> {
-    await database.transaction(async (tx) => {
-      await tx
-        .updateTable('replicas')
-        .set({ state: 'starting', since: clock.now() })
-        .where('state', 'in', ['healthy', 'unhealthy'])
-        .where('app', 'in', (from) => from.selectFrom('apps').select('name').where('spec', 'is not', null))
-        .execute();
-    });
-  }
-
   return {
     name: 'load-balancer',
     http: deps.http,
     async start() {
       session = await deps.registry.session('load-balancer');
-      await forgetHealth();
-      await routesKeeper.refresh();
-      fleet.start();
+      // Listening first: one that ends while it is looked for is not missed.
       for (const node of deps.nodes) {
         unlisten.push(
           deps.replica(node.name).runtime.onExit((info) => {
@@ -202,12 +212,21 @@ export function createLoadBalancer(deps: LoadBalancerDeps): Service {
           }),
         );
       }
+      // Its deadlines count what it had to itself, not the time it was away.
+      await database.transaction(async (tx) => {
+        await tx.updateTable('rollouts').set({ reached_at: clock.now() }).execute();
+      });
+      await adoptReplicas({ ...deps, runtime: (node) => deps.replica(node).runtime });
+      await routesKeeper.refresh();
+      fleet.start();
+      usage.start();
       await messenger.start();
       await reconciler.start();
     },
     async stop() {
       for (const stop of unlisten) stop();
       monitor.stop();
+      usage.stop();
       await reconciler.stop();
       await worker.stop();
       await fleet.stop();

@@ -12,9 +12,6 @@ import type { Fleet } from './fleet.ts';
 import { chooseNode } from './placement.ts';
 import { type NodeManagerTables, nextPort } from './store.ts';
 
-/** History older than this is pruned, also without being asked. */
-export const KEEP_HISTORY_MS = 7 * 24 * 3600 * 1000;
-
 const legacyNode = z.object({
   name: z.string(),
   'CPU Usage': z.number(),
@@ -28,7 +25,6 @@ export interface RouteDeps {
   database: Database<NodeManagerTables>;
   clock: Clock;
   ports: (node: string) => PortRange;
-  storeSample: () => Promise<void>;
 }
 
 export function routes(app: HttpApp, deps: RouteDeps): void {
@@ -74,34 +70,6 @@ export function routes(app: HttpApp, deps: RouteDeps): void {
         'Disk Usage': node.diskPercent,
         Health: node.state,
       })),
-  );
-
-  const log = {
-    config: { access: 'admin' as const, legacy: true },
-    schema: { tags, summary: 'Takes and stores a sample of every machine now', response: { 200: z.string() } },
-  };
-  const takeSample = async (): Promise<string> => {
-    await deps.storeSample();
-    return 'Success';
-  };
-  app.get('/nodemgr/log', log, takeSample);
-  app.post('/nodemgr/log', log, takeSample);
-
-  app.delete(
-    '/nodemgr/delete-old-logs',
-    {
-      config: { access: 'admin', legacy: true },
-      schema: { tags, summary: 'Deletes history older than 7 days', response: { 200: z.string() } },
-    },
-    async () => {
-      await deps.database.transaction(async (tx) => {
-        await tx
-          .deleteFrom('node_samples')
-          .where('at', '<', deps.clock.now() - KEEP_HISTORY_MS)
-          .execute();
-      });
-      return 'Success';
-    },
   );
 
   app.get(

@@ -3,14 +3,18 @@ import { resourcesSchema } from '../../domain/manifest.ts';
 import { halves, type PortRange } from '../../domain/ports.ts';
 import type { HttpApp } from '../../kernel/http/app.ts';
 import { createMessenger, type Message, type Unit } from '../../kernel/messenger.ts';
+import type { Metrics } from '../../kernel/metrics.ts';
 import type { Service } from '../../kernel/service.ts';
-import type { Clock, Timer } from '../../ports/clock.ts';
+import type { Clock } from '../../ports/clock.ts';
 import type { Database } from '../../ports/database.ts';
 import type { Log } from '../../ports/log.ts';
 import type { MessageBus } from '../../ports/message-bus.ts';
 import { createFleet, type Machine } from './fleet.ts';
+import { createNodeHistory } from './history.ts';
+import { nodeMetrics } from './metrics.ts';
 import { chooseNode } from './placement.ts';
-import { KEEP_HISTORY_MS, routes } from './routes.ts';
+import { routes } from './routes.ts';
+import { historyRoutes } from './routes-history.ts';
 import { type NodeManagerTables, reservePort } from './store.ts';
 
 /*
@@ -26,6 +30,8 @@ export interface NodeManagerDeps {
   bus: MessageBus;
   clock: Clock;
   log: Log;
+  /** Absent: nothing is counted. */
+  metrics?: Metrics | undefined;
   machines: readonly Machine[];
   /** Ports for replicas, by machine. */
   ports: (node: string) => PortRange;
@@ -35,11 +41,11 @@ export interface NodeManagerDeps {
 const RESERVATION_MS = 60 * 60 * 1000;
 /** How long a question waits for machines that do not answer; shorter than its asker does. */
 const PATIENCE_MS = 20_000;
-const STORE_EVERY_MS = 60_000;
 
 export function createNodeManager(deps: NodeManagerDeps): Service {
   const { database, clock, log } = deps;
   const fleet = createFleet(deps);
+  const history = createNodeHistory({ database, clock, log, observe: () => fleet.view().nodes });
   const messenger = createMessenger<NodeManagerTables>({
     service: 'node-manager',
     listens: ['NodeManager'],
@@ -48,12 +54,14 @@ export function createNodeManager(deps: NodeManagerDeps): Service {
     bus: deps.bus,
     clock,
     log,
+    metrics: deps.metrics,
   });
-  let timer: Timer | null = null;
   let listening: Promise<void> = Promise.resolve();
 
+  if (deps.metrics) nodeMetrics(deps.metrics, () => fleet.view().nodes, log);
   messenger.onCommand('give best node', giveBestNode);
-  routes(deps.http, { fleet, database, clock, ports: deps.ports, storeSample });
+  routes(deps.http, { fleet, database, clock, ports: deps.ports });
+  historyRoutes(deps.http, { history, clock, names: () => fleet.view().nodes.map(({ name }) => name) });
 
   async function giveBestNode(unit: Unit<NodeManagerTables>, message: Message<'give best node'>): Promise<void> {
     const instance = message.fields.name;
@@ -95,50 +103,12 @@ export function createNodeManager(deps: NodeManagerDeps): Service {
     );
   }
 
-  async function storeSample(): Promise<void> {
-    const at = clock.now();
-    const rows = fleet
-      .view()
-      .nodes.filter((node) => node.lastSeen !== null)
-      .map((node) => ({
-        node: node.name,
-        at,
-        cpu: node.cpuPercent,
-        memory: node.memoryPercent,
-        disk: node.diskPercent,
-      }));
-    if (rows.length === 0) return;
-    await database.transaction(async (tx) => {
-      await tx
-        .insertInto('node_samples')
-        .values(rows)
-        .onConflict((conflict) => conflict.doNothing())
-        .execute();
-      await tx
-        .deleteFrom('node_samples')
-        .where('at', '<', at - KEEP_HISTORY_MS)
-        .execute();
-    });
-  }
-
-  function keepHistory(): void {
-    timer = clock.after(
-      STORE_EVERY_MS,
-      () => {
-        storeSample()
-          .catch((error) => log.warn({ reason: messageOf(error) }, 'a sample was not stored'))
-          .finally(keepHistory);
-      },
-      { background: true },
-    );
-  }
-
   return {
     name: 'node-manager',
     http: deps.http,
     async start() {
       fleet.start();
-      keepHistory();
+      history.start();
       // Questions wait until there is something to answer them with; everything else can be asked at once.
       listening = fleet
         .settled()
@@ -146,7 +116,7 @@ export function createNodeManager(deps: NodeManagerDeps): Service {
         .catch((error) => log.error({ reason: messageOf(error) }, 'the node manager does not listen'));
     },
     async stop() {
-      timer?.cancel();
+      history.stop();
       await fleet.stop();
       await listening;
       await messenger.stop();

@@ -2,8 +2,9 @@ import type { Kysely } from 'kysely';
 import type { Migration } from 'kysely/migration';
 import { candidatePorts, type PortRange } from '../../domain/ports.ts';
 import { type MessengerTables, messengerMigrations } from '../../kernel/messenger.ts';
+import { type HistoryTables, historyMigrations } from './history-store.ts';
 
-export interface NodeManagerTables extends MessengerTables {
+export interface NodeManagerTables extends MessengerTables, HistoryTables {
   /** Ports promised to deployments under way. */
   port_reservations: {
     node: string;
@@ -15,12 +16,11 @@ export interface NodeManagerTables extends MessengerTables {
   };
   /** The port given last on each machine, so that the next search goes on from there. */
   port_cursors: { node: string; port: number };
-  /** History of each machine's health. */
-  node_samples: { node: string; at: number; cpu: number; memory: number; disk: number };
 }
 
 export const migrations: Record<string, Migration> = {
   ...messengerMigrations,
+  ...historyMigrations,
   '0100_node_manager': {
     async up(db) {
       await db.schema
