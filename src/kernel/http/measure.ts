@@ -1,5 +1,5 @@
 import { counter, histogram, type Metrics } from '../metrics.ts';
-import type { HttpApp } from './app.ts';
+import type { HttpApp } from './http-app.ts';
 
 const BUCKETS = [0.005, 0.025, 0.1, 0.5, 2.5, 10];
 /** Answers without an end: how long somebody listened says nothing about the service. */
