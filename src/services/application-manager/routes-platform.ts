@@ -3,11 +3,12 @@ import { NODE_STATES } from '../../domain/node.ts';
 import { ROLES } from '../../kernel/auth.ts';
 import type { Events } from '../../kernel/events.ts';
 import { callerOf, type HttpApp } from '../../kernel/http/app.ts';
-import { sendEvents } from '../../kernel/http/stream.ts';
+import { EVENT_STREAM, sendEvents } from '../../kernel/http/stream.ts';
 import type { ServiceClient } from '../../kernel/service-client.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { ServiceRegistry } from '../../ports/service-registry.ts';
 import { maySee } from './access.ts';
+import { NODE } from './examples.ts';
 import type { LiveFigures } from './live-figures.ts';
 import type { LiveEvent } from './timeline.ts';
 
@@ -19,6 +20,12 @@ export interface PlatformRouteDeps {
   registry: ServiceRegistry;
   startedAt: number;
 }
+
+const EXAMPLE_STATUS = {
+  status: 'running',
+  since: '2026-11-22T07:00:00.000Z',
+  services: [{ name: 'node-manager', state: 'running', address: '127.0.0.1:8013', direct: '127.0.0.1:8013' }],
+};
 
 const node = z.object({
   name: z.string(),
@@ -45,8 +52,14 @@ export function platformRoutes(app: HttpApp, deps: PlatformRouteDeps): void {
         tags: ['users'],
         summary: 'Signs in; the token goes into the header Authorization: Bearer TOKEN',
         description,
-        body: z.strictObject({ username: z.string().min(1).max(63), password: z.string().min(1).max(1000) }),
-        response: { 200: z.object({ token: z.string(), role: z.enum(ROLES), expiresAt: z.string() }) },
+        body: z
+          .strictObject({ username: z.string().min(1).max(63), password: z.string().min(1).max(1000) })
+          .meta({ example: { username: 'alice', password: 'correct horse battery staple' } }),
+        response: {
+          200: z
+            .object({ token: z.string(), role: z.enum(ROLES), expiresAt: z.string() })
+            .meta({ example: { token: 'eyJhbGciOi…', role: 'user', expiresAt: '2026-11-22T20:00:00.000Z' } }),
+        },
       },
     },
     async (request) => {
@@ -70,11 +83,12 @@ export function platformRoutes(app: HttpApp, deps: PlatformRouteDeps): void {
         body: z.strictObject({
           username: z
             .string()
-            .regex(/^[A-Za-z][A-Za-z0-9._-]{0,62}$/, 'expected a letter, then letters, digits, . _ -'),
-          password: z.string().min(8).max(1000),
+            .regex(/^[A-Za-z][A-Za-z0-9._-]{0,62}$/, 'expected a letter, then letters, digits, . _ -')
+            .meta({ example: 'alice' }),
+          password: z.string().min(8).max(1000).meta({ example: 'correct horse battery staple' }),
           role: z.enum(ROLES).default('user'),
         }),
-        response: { 201: z.object({ username: z.string(), role: z.enum(ROLES) }) },
+        response: { 201: z.object({ username: z.string().meta({ example: 'alice' }), role: z.enum(ROLES) }) },
       },
     },
     async (request, reply) => {
@@ -91,7 +105,7 @@ export function platformRoutes(app: HttpApp, deps: PlatformRouteDeps): void {
         tags: ['nodes'],
         summary: 'All machines',
         description,
-        response: { 200: z.object({ nodes: z.array(node) }) },
+        response: { 200: z.object({ nodes: z.array(node) }).meta({ example: { nodes: [NODE] } }) },
       },
     },
     async () => (await deps.client.call('node-manager', 'GET', '/nodes')) as { nodes: z.infer<typeof node>[] },
@@ -106,13 +120,15 @@ export function platformRoutes(app: HttpApp, deps: PlatformRouteDeps): void {
         summary: 'What runs and where',
         description,
         response: {
-          200: z.object({
-            status: z.enum(['running', 'starting', 'stopping', 'stopped', 'degraded']),
-            since: z.string(),
-            services: z.array(
-              z.object({ name: z.string(), state: z.string(), address: z.string(), direct: z.string() }),
-            ),
-          }),
+          200: z
+            .object({
+              status: z.enum(['running', 'starting', 'stopping', 'stopped', 'degraded']),
+              since: z.string(),
+              services: z.array(
+                z.object({ name: z.string(), state: z.string(), address: z.string(), direct: z.string() }),
+              ),
+            })
+            .meta({ example: EXAMPLE_STATUS }),
         },
       },
     },
@@ -135,7 +151,13 @@ export function platformRoutes(app: HttpApp, deps: PlatformRouteDeps): void {
     '/api/events/stream',
     {
       config: { access: 'user' },
-      schema: { tags: ['platform'], summary: 'All news as server-sent events', description },
+      schema: {
+        tags: ['platform'],
+        summary: 'All news as server-sent events',
+        description: `Events \`instance\` as they happen; \`nodes\` and \`usage\` about once a second. ${description}`,
+        produces: [EVENT_STREAM],
+        response: { 200: z.string().meta({ example: 'event: nodes\ndata: {"nodes":[]}\n\n' }) },
+      },
     },
     async (request, reply) => {
       const principal = callerOf(request);
@@ -149,7 +171,7 @@ export function platformRoutes(app: HttpApp, deps: PlatformRouteDeps): void {
         return () => {
           for (const stop of leave) stop();
         };
-      });
+      }) as never;
     },
   );
 }

@@ -92,7 +92,14 @@ export function createAuthenticator(deps: AuthenticatorDeps): Authenticator {
         tags: ['users'],
         summary: 'Exchanges a password for a token',
         description: 'Called by the application manager.',
-        body: z.strictObject({ username: z.string(), password: z.string(), from: z.string() }),
+        body: z
+          .strictObject({ username: z.string(), password: z.string(), from: z.string() })
+          .meta({ example: { username: 'alice', password: 'correct horse battery staple', from: '127.0.0.1' } }),
+        response: {
+          200: z
+            .object({ token: z.string(), role: z.enum(ROLES), expiresAt: z.string() })
+            .meta({ example: { token: 'eyJhbGciOi…', role: 'user', expiresAt: '2026-11-22T20:00:00.000Z' } }),
+        },
       },
     },
     async (request) => {
@@ -110,7 +117,14 @@ export function createAuthenticator(deps: AuthenticatorDeps): Authenticator {
         tags: ['users'],
         summary: 'Adds a user',
         description: 'Called by the application manager.',
-        body: z.strictObject({ username: z.string(), password: z.string(), role: z.enum(ROLES) }),
+        body: z
+          .strictObject({ username: z.string(), password: z.string(), role: z.enum(ROLES) })
+          .meta({ example: { username: 'alice', password: 'correct horse battery staple', role: 'user' } }),
+        response: {
+          201: z
+            .object({ username: z.string(), role: z.enum(ROLES) })
+            .meta({ example: { username: 'alice', role: 'user' } }),
+        },
       },
     },
     async (request, reply) => {
