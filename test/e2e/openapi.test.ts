@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { z } from 'zod';
 import { exampleOf, type JsonSchema } from '../../src/kernel/http/examples.ts';
 import { type Api, signIn } from '../support/api.ts';
 import { operationName, recordOperations } from '../support/operations.ts';
@@ -107,6 +108,29 @@ describe('the OpenAPI documents', () => {
       ...Object.entries(responses).flatMap(([status, { content }]) => missing(`response ${status}`, content)),
     ]);
     assert.ok(problems === '', `\n${problems}`);
+  });
+
+  test('every example is one that its schema accepts', () => {
+    const wrong = (what: string, content: Content | undefined): string[] =>
+      Object.values(content ?? {}).flatMap(({ schema, example }) => {
+        if (!schema || example === undefined) return [];
+        const json = schema as Parameters<typeof z.fromJSONSchema>[0];
+        const parsed = z.fromJSONSchema(json, { defaultTarget: 'openapi-3.0' }).safeParse(example);
+        return parsed.success ? [] : [`${what}: ${z.prettifyError(parsed.error)}`];
+      });
+    const problems = complaints(({ requestBody, responses }) => [
+      ...wrong('the request body', requestBody?.content),
+      ...Object.entries(responses).flatMap(([status, { content }]) => wrong(`response ${status}`, content)),
+    ]);
+    assert.ok(problems === '', `\n${problems}`);
+  });
+
+  test('an upload is described as the form that it is', () => {
+    const upload = services
+      .flatMap(({ operations }) => operations)
+      .find(({ name }) => name === 'application-manager POST /api/baseApp/upload/');
+    const { schema } = upload?.operation.requestBody?.content['multipart/form-data'] ?? {};
+    assert.equal(schema?.properties?.file?.format, 'binary');
   });
 
   test('chapters are described, in an order to read them in, and every operation is in one', () => {

@@ -1,4 +1,5 @@
 import type { FastifyDynamicSwaggerOptions } from '@fastify/swagger';
+import type { FastifyContextConfig } from 'fastify';
 import { createJsonSchemaTransform } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { exampleOf, type JsonSchema } from './examples.ts';
@@ -23,6 +24,11 @@ const TAGS: readonly (readonly [name: string, description: string])[] = [
   ['common', 'What every service answers.'],
 ];
 
+const STATUS: Record<string, string> = {
+  '201': 'Made',
+  '202': 'Accepted: the work goes on, and its state tells how',
+};
+
 const PROBLEM = {
   type: '/docs/errors#AVK_UNACCEPTABLE',
   title: 'Well formed but unacceptable',
@@ -36,6 +42,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Where the schemas do not give them themselves (`.meta({ example })`): of the body, of responses by status. */
     examples?: { body?: unknown; response?: Record<number, unknown> };
+    /** The body where it is not one document to validate, as with multipart: for the API document alone. */
+    describedBody?: JsonSchema;
   }
 }
 
@@ -45,7 +53,7 @@ interface Content {
 interface Operation {
   tags?: string[];
   requestBody?: { content?: Content };
-  responses: Record<string, { content?: Content; $ref?: string }>;
+  responses: Record<string, { description?: string; content?: Content; $ref?: string }>;
 }
 interface Document {
   tags?: { name: string; description: string }[];
@@ -64,7 +72,7 @@ export function openApi(info: { title: string; version: string; description: str
     },
     transform: (input) => {
       const described = transform(input);
-      addRouteExamples(described.schema as Described, input.route.config?.examples);
+      addRouteParts(described.schema as Described, input.route.config ?? {});
       return described;
     },
     transformObject: (input) => {
@@ -80,13 +88,12 @@ interface Described {
   response?: Record<string, JsonSchema>;
 }
 
-function addRouteExamples(
-  schema: Described | undefined,
-  examples: { body?: unknown; response?: Record<number, unknown> } | undefined,
-): void {
-  if (!schema || !examples) return;
-  if (schema.body && examples.body !== undefined) schema.body.example = examples.body;
-  for (const [status, example] of Object.entries(examples.response ?? {})) {
+function addRouteParts(schema: Described | undefined, config: FastifyContextConfig): void {
+  if (!schema) return;
+  const { examples, describedBody } = config;
+  if (describedBody) schema.body = { ...describedBody };
+  if (schema.body && examples?.body !== undefined) schema.body.example = examples.body;
+  for (const [status, example] of Object.entries(examples?.response ?? {})) {
     const response = schema.response?.[status];
     if (response) response.example = example;
   }
@@ -95,6 +102,9 @@ function addRouteExamples(
 function complete(document: Document): void {
   const operations = Object.values(document.paths ?? {}).flatMap((path) => Object.values(path));
   for (const operation of operations) {
+    for (const [status, response] of Object.entries(operation.responses)) {
+      response.description = STATUS[status] ?? 'Done';
+    }
     operation.responses.default = { $ref: '#/components/responses/Problem' };
     const contents = [
       operation.requestBody?.content,

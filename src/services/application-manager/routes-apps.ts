@@ -10,6 +10,12 @@ import { VERSION } from './examples.ts';
 import { versionSchema } from './view.ts';
 
 const uploaded = versionSchema.meta({ example: VERSION });
+const UPLOAD = {
+  type: 'object',
+  required: ['file'],
+  properties: { file: { type: 'string', format: 'binary', description: 'The zip' } },
+  example: { file: 'room-comfort.zip' },
+};
 const EXAMPLE_APPS = {
   apps: [
     { name: VERSION.name, versions: [{ ...VERSION, uploadedAt: '2026-11-22T07:55:00.000Z', uploadedBy: 'dora' }] },
@@ -53,7 +59,7 @@ export async function appRoutes(
   app.post(
     '/api/baseApp/upload/',
     {
-      config: { access: 'developer' },
+      config: { access: 'developer', describedBody: UPLOAD },
       schema: {
         tags,
         summary: "Uploads a version of an app: multipart, the zip in field 'file'",
