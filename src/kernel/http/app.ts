@@ -80,7 +80,7 @@ export async function createHttpApp(options: HttpAppOptions): Promise<HttpApp> {
   app.decorate('openStreams', new Set<{ destroy(): unknown }>());
   const service = options.service ?? options.title;
   app.decorate('serviceName', service);
-  measureRequests(app, options.metrics, service);
+  app.addHook('onResponse', measureRequests(options.metrics, service));
   const unused = trackUnusedConnections(app.server);
   app.addHook('preClose', async () => {
     for (const stream of app.openStreams) stream.destroy();
