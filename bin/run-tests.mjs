@@ -1,8 +1,12 @@
-// Runs the suites under the platform's own Node, counts them, and holds docs/faults.md to what ran.
-import { globSync, readFileSync } from 'node:fs';
+// Runs the suites under the platform's own Node, counts them, and holds docs/faults.md and the OpenAPI documents to
+// what ran.
+import { globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
+import { pathToFileURL } from 'node:url';
+import { uncalledOperations } from '../test/support/operations.ts';
 import { ROOT } from './run.mjs';
 
 const wanted = process.argv.slice(2);
@@ -14,6 +18,14 @@ const files = all
 if (files.length === 0) {
   console.error(`no suite has ${wanted.join(' or ')} in its path`);
   process.exit(2);
+}
+
+// Which operations are called is put down in every process that the tests start.
+const records = wanted.length === 0 ? mkdtempSync(join(tmpdir(), 'avishkar-records-')) : null;
+if (records) {
+  process.env.AVISHKAR_TEST_RECORDS = records;
+  const recorder = pathToFileURL(join(ROOT, 'test', 'support', 'record-calls.mjs'));
+  process.env.NODE_OPTIONS = `${process.env.NODE_OPTIONS ?? ''} --import=${recorder}`.trim();
 }
 
 const count = { passed: 0, failed: 0, skipped: 0 };
@@ -42,6 +54,14 @@ if (wanted.length === 0) {
     count.failed += 1;
     failures.push(`docs/faults.md names a test that did not pass: ${name}`);
   }
+}
+if (records) {
+  const uncalled = uncalledOperations(records) ?? ['all of them: test/e2e/openapi.test.ts did not list them'];
+  for (const name of uncalled) {
+    count.failed += 1;
+    failures.push(`no test calls this operation of an OpenAPI document: ${name}`);
+  }
+  rmSync(records, { recursive: true });
 }
 // The reporter's own output is still on its way through the pipe.
 setImmediate(() => {

@@ -6,11 +6,8 @@ import { createInProcessServices, type Program } from '../adapters/service-runti
 import { createInProcessTransport } from '../adapters/service-transport/in-process.ts';
 import { AvkError } from '../domain/errors.ts';
 import type { Inventory } from '../domain/service-entry.ts';
-import { createAuditTrail } from '../kernel/audit-trail.ts';
 import { createServiceToken, createTokens } from '../kernel/auth.ts';
 import { createHttpApp, type HttpApp } from '../kernel/http/app.ts';
-import { createNetworkList } from '../kernel/http/networks.ts';
-import { createIdentity, type Inspect, verdictSchema } from '../kernel/identity.ts';
 import type { Metrics } from '../kernel/metrics.ts';
 import type { ReplicaDeps } from '../kernel/replica.ts';
 import { createSecretBox } from '../kernel/secret-box.ts';

@@ -5,12 +5,7 @@ import cors from '@fastify/cors';
 import helmet from '@fastify/helmet';
 import swagger from '@fastify/swagger';
 import { fastify } from 'fastify';
-import {
-  createJsonSchemaTransform,
-  serializerCompiler,
-  validatorCompiler,
-  type ZodTypeProvider,
-} from 'fastify-type-provider-zod';
+import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { AvkError } from '../../domain/errors.ts';
 import type { Clock } from '../../ports/clock.ts';
@@ -23,6 +18,7 @@ import { auditCalls } from './audit.ts';
 import { guard } from './guard.ts';
 import type { HttpApp } from './http-app.ts';
 import { measureRequests } from './measure.ts';
+import { openApi } from './openapi.ts';
 import { problemOf, sendProblem } from './problem.ts';
 
 export { callerOf } from './guard.ts';
@@ -63,6 +59,10 @@ export interface HttpAppOptions {
 }
 
 const GET_LOGS_LINES = 10;
+const TEXT = ['text/plain'];
+const EXAMPLE_LOGS =
+  '{"level":30,"time":"2026-11-22T08:00:00.000Z","service":"load-balancer","msg":"an app is gone"}\n';
+const EXAMPLE_METRICS = '# TYPE avishkar_instances gauge\navishkar_instances{state="running"} 1\n';
 
 /**
  * What every service's HTTP has: validation by zod, problem+json, tokens and roles, OpenAPI, CORS `*` without
@@ -82,7 +82,7 @@ export async function createHttpApp(options: HttpAppOptions): Promise<HttpApp> {
   app.decorate('openStreams', new Set<{ destroy(): unknown }>());
   const service = options.service ?? options.title;
   app.decorate('serviceName', service);
-  measureRequests(app, options.metrics, service);
+  app.addHook('onResponse', measureRequests(options.metrics, service));
   const unused = trackUnusedConnections(app.server);
   app.addHook('preClose', async () => {
     for (const stream of app.openStreams) stream.destroy();
@@ -119,14 +119,8 @@ export async function createHttpApp(options: HttpAppOptions): Promise<HttpApp> {
   });
   if (options.audit) auditCalls(app, options.audit.trail, options.audit.clock);
 
-  await app.register(swagger, {
-    openapi: {
-      info: { title: `Avishkar ${options.title}`, version: options.version, description: options.description },
-      components: { securitySchemes: { token: { type: 'http', scheme: 'bearer' } } },
-      security: [{ token: [] }],
-    },
-    transform: createJsonSchemaTransform({ skipList: ['/docs', '/docs/*', '/openapi.json'] }),
-  });
+  const { title, version, description } = options;
+  await app.register(swagger, openApi({ title: `Avishkar ${title}`, version, description }));
   commonRoutes(app, options);
   return app;
 }
@@ -149,14 +143,29 @@ function commonRoutes(app: HttpApp, options: HttpAppOptions): void {
   const tags = ['common'];
   app.get(
     '/home',
-    { config: { access: 'open' }, schema: { tags, summary: 'Says who this is', response: { 200: z.string() } } },
+    {
+      config: { access: 'open' },
+      schema: {
+        tags,
+        summary: 'Says who this is',
+        description: "Called by people who look what answers at a port, and by the starting document's programs.",
+        produces: TEXT,
+        response: { 200: z.string().meta({ example: `Hi, this is ${options.title}` }) },
+      },
+    },
     async (_request, reply) => reply.type('text/plain').send(`Hi, this is ${options.title}`),
   );
   app.get(
     '/health',
     {
       config: { access: 'open' },
-      schema: { tags, summary: 'Answers Ok while it works', response: { 200: z.string() } },
+      schema: {
+        tags,
+        summary: 'Answers Ok while it works',
+        description: "Called by the fault monitor, by operators' monitoring and by the starting document's programs.",
+        produces: TEXT,
+        response: { 200: z.string().meta({ example: 'Ok' }) },
+      },
     },
     async (_request, reply) => reply.type('text/plain').send('Ok'),
   );
@@ -164,7 +173,12 @@ function commonRoutes(app: HttpApp, options: HttpAppOptions): void {
     '/get_logs',
     {
       config: { access: 'admin', legacy: true },
-      schema: { tags, summary: 'The last ten log lines', response: { 200: z.object({ logs: z.string() }) } },
+      schema: {
+        tags,
+        summary: 'The last ten log lines',
+        description: "Called by operators and by the starting document's programs.",
+        response: { 200: z.object({ logs: z.string().meta({ example: EXAMPLE_LOGS }) }) },
+      },
     },
     async () => ({
       logs: options
@@ -176,7 +190,16 @@ function commonRoutes(app: HttpApp, options: HttpAppOptions): void {
   );
   app.get(
     '/metrics',
-    { config: { access: 'admin' }, schema: { tags, summary: 'Prometheus metrics', response: { 200: z.string() } } },
+    {
+      config: { access: 'admin' },
+      schema: {
+        tags,
+        summary: 'Figures in the text format of Prometheus',
+        description: "Of the whole process; docs/metrics.md explains each. Called by operators' Prometheus.",
+        produces: TEXT,
+        response: { 200: z.string().meta({ example: EXAMPLE_METRICS }) },
+      },
+    },
     async (_request, reply) => reply.type(options.metrics.contentType).send(await options.metrics.metrics()),
   );
   app.get('/openapi.json', { config: { access: 'open' }, schema: { hide: true } }, async () => app.swagger());

@@ -1,12 +1,14 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { counter, histogram, type Metrics } from '../metrics.ts';
-import type { HttpApp } from './http-app.ts';
 
 const BUCKETS = [0.005, 0.025, 0.1, 0.5, 2.5, 10];
 /** Answers without an end: how long somebody listened says nothing about the service. */
 const STREAMS = /^(text\/event-stream|application\/x-ndjson)/;
 
-/** Counts requests, and how long they took, by route. */
-export function measureRequests(app: HttpApp, metrics: Metrics, service: string): void {
+type OnResponse = (request: FastifyRequest, reply: FastifyReply) => Promise<void>;
+
+/** A hook that counts requests, and how long they took, by route. */
+export function measureRequests(metrics: Metrics, service: string): OnResponse {
   const requests = counter(metrics, {
     name: 'avishkar_http_requests_total',
     help: 'Requests that were answered',
@@ -18,12 +20,12 @@ export function measureRequests(app: HttpApp, metrics: Metrics, service: string)
     labels: ['service', 'method', 'route'],
     buckets: BUCKETS,
   });
-  app.addHook('onResponse', async (request, reply) => {
+  return async (request, reply) => {
     // The pattern, not the path: an address that nobody serves must not become a label.
     const route = request.is404 ? 'unknown' : (request.routeOptions.url ?? 'unknown');
     const method = request.is404 ? 'any' : request.method;
     requests.inc({ service, method, route, status: `${Math.floor(reply.statusCode / 100)}xx` });
     if (STREAMS.test(String(reply.getHeader('content-type')))) return;
     seconds.observe({ service, method, route }, reply.elapsedTime / 1000);
-  });
+  };
 }

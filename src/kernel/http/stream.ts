@@ -2,9 +2,13 @@ import { PassThrough, type Readable } from 'node:stream';
 import type { FastifyReply } from 'fastify';
 import type { Clock } from '../../ports/clock.ts';
 
+/** Types of answers without an end, for `schema.produces`. */
+export const EVENT_STREAM = 'text/event-stream';
+export const NDJSON = 'application/x-ndjson';
+
 /** Sends newline-delimited JSON as it comes. */
 export function ndjson(reply: FastifyReply, stream: Readable): FastifyReply {
-  return reply.header('content-type', 'application/x-ndjson').header('cache-control', 'no-store').send(stream);
+  return reply.header('content-type', NDJSON).header('cache-control', 'no-store').send(stream);
 }
 
 export interface ServerSentEvent {
@@ -56,7 +60,7 @@ export function sendEvents(
   });
   reply.raw.on('close', () => stream.destroy());
   return reply
-    .header('content-type', 'text/event-stream; charset=utf-8')
+    .header('content-type', `${EVENT_STREAM}; charset=utf-8`)
     .header('cache-control', 'no-store')
     .header('x-accel-buffering', 'no')
     .send(stream);

@@ -7,8 +7,22 @@ import { callerOf, type HttpApp } from '../../kernel/http/app.ts';
 import { concerns } from '../../kernel/http/audit.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Catalogue } from './catalogue.ts';
+import { VERSION } from './examples.ts';
 import type { Versions } from './versions.ts';
 import { versionSchema } from './view.ts';
+
+const uploaded = versionSchema.meta({ example: VERSION });
+const UPLOAD = {
+  type: 'object',
+  required: ['file'],
+  properties: { file: { type: 'string', format: 'binary', description: 'The zip' } },
+  example: { file: 'room-comfort.zip' },
+};
+const EXAMPLE_APPS = {
+  apps: [
+    { name: VERSION.name, versions: [{ ...VERSION, uploadedAt: '2026-11-22T07:55:00.000Z', uploadedBy: 'dora' }] },
+  ],
+};
 
 /** `/api/baseApp/…`: the catalogue. */
 export async function appRoutes(
@@ -33,14 +47,16 @@ export async function appRoutes(
         summary: 'All apps with their versions, newest first',
         description: 'Called by the front end and the CLI.',
         response: {
-          200: z.object({
-            apps: z.array(
-              z.object({
-                name: z.string(),
-                versions: z.array(versionSchema.extend({ uploadedAt: z.string(), uploadedBy: z.string() })),
-              }),
-            ),
-          }),
+          200: z
+            .object({
+              apps: z.array(
+                z.object({
+                  name: z.string(),
+                  versions: z.array(versionSchema.extend({ uploadedAt: z.string(), uploadedBy: z.string() })),
+                }),
+              ),
+            })
+            .meta({ example: EXAMPLE_APPS }),
         },
       },
     },
@@ -50,14 +66,14 @@ export async function appRoutes(
   app.post(
     '/api/baseApp/upload/',
     {
-      config: { access: 'developer' },
+      config: { access: 'developer', describedBody: UPLOAD },
       schema: {
         tags,
         summary: "Uploads a version of an app: multipart, the zip in field 'file'",
         description:
           'The same bytes again answer 200; the same version with other bytes 409. Called by the front end and the CLI.',
         consumes: ['multipart/form-data'],
-        response: { 200: versionSchema, 201: versionSchema },
+        response: { 200: uploaded, 201: uploaded },
       },
     },
     async (request, reply) => {
@@ -108,7 +124,7 @@ export async function appRoutes(
         tags,
         summary: 'Whether an app of that name could be uploaded as a new one',
         description: 'Called by the front end before an upload.',
-        body: z.strictObject({ name: z.string().max(300) }),
+        body: z.strictObject({ name: z.string().max(300).meta({ example: 'room-comfort' }) }),
         response: { 200: z.object({ available: z.boolean() }) },
       },
     },

@@ -9,6 +9,7 @@ import type { Clock } from '../../ports/clock.ts';
 import type { Database } from '../../ports/database.ts';
 import type { Log } from '../../ports/log.ts';
 import { maySee, ownInstance } from './access.ts';
+import { INSTANCE, REQUEST_ID } from './examples.ts';
 import type { Accepted, Instances } from './instances.ts';
 import type { ApplicationManagerTables, InstanceRow } from './store.ts';
 import { instanceSchema, withReplicas } from './view.ts';
@@ -21,15 +22,22 @@ export interface InstanceRouteDeps {
   log: Log;
 }
 
-const accepted = z.object({ instanceName: z.string(), requestId: z.string(), state: z.enum(INSTANCE_STATES) });
+const accepted = z
+  .object({ instanceName: z.string(), requestId: z.string(), state: z.enum(INSTANCE_STATES) })
+  .meta({ example: { instanceName: INSTANCE.instanceName, requestId: REQUEST_ID, state: 'requested' } });
+const instanceList = z.object({ apps: z.array(instanceSchema) }).meta({ example: { apps: [INSTANCE] } });
+const instanceName = nameSchema.meta({ example: INSTANCE.instanceName });
 const count = z.int().min(1).max(100);
 
 /** What it takes to deploy, now or on a schedule. */
 export const deployShape = {
-  appName: nameSchema,
-  version: z.string().max(64).optional(),
-  instanceName: nameSchema.optional(),
-  config: z.record(z.string(), z.unknown()).optional(),
+  appName: nameSchema.meta({ example: INSTANCE.appName }),
+  version: z.string().max(64).optional().meta({ example: INSTANCE.version }),
+  instanceName: instanceName.optional(),
+  config: z
+    .record(z.string(), z.unknown())
+    .optional()
+    .meta({ example: { THRESHOLD: 24.5 } }),
   scale: z
     .strictObject({
       min: count.optional(),
@@ -37,7 +45,8 @@ export const deployShape = {
       cpuPercent: z.number().min(1).max(100).optional(),
       memoryPercent: z.number().min(1).max(100).optional(),
     })
-    .optional(),
+    .optional()
+    .meta({ example: { min: 1, max: 3 } }),
 };
 
 /** `/api/deployedApps/…`: instances. */
@@ -60,7 +69,7 @@ export function instanceRoutes(app: HttpApp, deps: InstanceRouteDeps): void {
         tags,
         summary: 'All instances but the scheduled ones',
         description,
-        response: { 200: z.object({ apps: z.array(instanceSchema) }) },
+        response: { 200: instanceList },
       },
     },
     (request) => list(callerOf(request), (row) => row.state !== 'scheduled'),
@@ -73,7 +82,7 @@ export function instanceRoutes(app: HttpApp, deps: InstanceRouteDeps): void {
         tags,
         summary: 'Instances on their way up',
         description,
-        response: { 200: z.object({ apps: z.array(instanceSchema) }) },
+        response: { 200: instanceList },
       },
     },
     (request) => list(callerOf(request), (row) => DEPLOYING.includes(row.state)),
@@ -87,7 +96,7 @@ export function instanceRoutes(app: HttpApp, deps: InstanceRouteDeps): void {
         summary: 'One instance',
         description,
         params: z.object({ name: nameSchema }),
-        response: { 200: instanceSchema },
+        response: { 200: instanceSchema.meta({ example: INSTANCE }) },
       },
     },
     async (request) => {
@@ -126,7 +135,10 @@ export function instanceRoutes(app: HttpApp, deps: InstanceRouteDeps): void {
         tags,
         summary: 'Deploys base app NAME as instance NAME, for a bare `deploy app$NAME`',
         description: 'Called by the deployment manager. Repeating it is harmless.',
-        body: z.strictObject({ name: nameSchema, requestId: z.string().min(1).max(200) }),
+        body: z.strictObject({
+          name: instanceName,
+          requestId: z.string().min(1).max(200).meta({ example: REQUEST_ID }),
+        }),
         response: { 202: accepted },
       },
     },
@@ -145,7 +157,7 @@ export function instanceRoutes(app: HttpApp, deps: InstanceRouteDeps): void {
           tags,
           summary,
           description: `${description} Repeating it is harmless.`,
-          body: z.strictObject({ instanceName: nameSchema }),
+          body: z.strictObject({ instanceName }),
           response: { 202: accepted },
         },
       },
@@ -168,7 +180,7 @@ export function instanceRoutes(app: HttpApp, deps: InstanceRouteDeps): void {
         description: `${description} \`replicas\` sets both. Repeating it is harmless.`,
         body: z
           .strictObject({
-            instanceName: nameSchema,
+            instanceName,
             min: count.optional(),
             max: count.optional(),
             replicas: count.optional(),
@@ -179,7 +191,8 @@ export function instanceRoutes(app: HttpApp, deps: InstanceRouteDeps): void {
           .refine((body) => body.replicas === undefined || (body.min === undefined && body.max === undefined), {
             path: ['replicas'],
             message: 'expected either replicas or min and max',
-          }),
+          })
+          .meta({ example: { instanceName: INSTANCE.instanceName, min: 2, max: 5 } }),
         response: { 202: accepted },
       },
     },

@@ -6,9 +6,14 @@ import { callerOf, type HttpApp } from '../../kernel/http/app.ts';
 import { sendEvents } from '../../kernel/http/stream.ts';
 import type { ServiceName } from '../../kernel/service.ts';
 import { ownInstance } from './access.ts';
+import { LOG_LINE } from './examples.ts';
 import type { InstanceRouteDeps } from './routes-instances.ts';
 import type { InstanceRow } from './store.ts';
 import { withReplicas } from './view.ts';
+
+const EXAMPLE_EVENTS = {
+  events: [{ ts: '2026-11-22T08:00:02.000Z', kind: 'running', text: 'serving at http://127.0.0.1:2000' }],
+};
 
 const line = z.object({ ts: z.string(), replica: z.string(), stream: z.string(), line: z.string() });
 
@@ -33,7 +38,7 @@ export function logRoutes(app: HttpApp, deps: Omit<InstanceRouteDeps, 'instances
           replica: z.string().max(100).optional(),
           build: z.stringbool().default(false),
         }),
-        response: { 200: z.object({ lines: z.array(line) }) },
+        response: { 200: z.object({ lines: z.array(line) }).meta({ example: { lines: [LOG_LINE] } }) },
       },
     },
     async (request, reply) => {
@@ -75,7 +80,9 @@ export function logRoutes(app: HttpApp, deps: Omit<InstanceRouteDeps, 'instances
         params,
         querystring: z.object({ tail: z.coerce.number().int().min(1).max(1000).default(100) }),
         response: {
-          200: z.object({ events: z.array(z.object({ ts: z.string(), kind: z.string(), text: z.string() })) }),
+          200: z
+            .object({ events: z.array(z.object({ ts: z.string(), kind: z.string(), text: z.string() })) })
+            .meta({ example: EXAMPLE_EVENTS }),
         },
       },
     },

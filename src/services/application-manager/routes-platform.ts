@@ -2,11 +2,12 @@ import { z } from 'zod';
 import { NODE_STATES } from '../../domain/node.ts';
 import type { Events } from '../../kernel/events.ts';
 import { callerOf, type HttpApp } from '../../kernel/http/app.ts';
-import { sendEvents } from '../../kernel/http/stream.ts';
+import { EVENT_STREAM, sendEvents } from '../../kernel/http/stream.ts';
 import { SERVICES } from '../../kernel/service.ts';
 import type { ServiceClient } from '../../kernel/service-client.ts';
 import type { Clock } from '../../ports/clock.ts';
 import { maySee } from './access.ts';
+import { NODE } from './examples.ts';
 import type { LiveFigures } from './live-figures.ts';
 import type { PlatformGate } from './platform-gate.ts';
 import { type PlatformStatus, platformStatusSchema } from './platform-status.ts';
@@ -76,7 +77,7 @@ export function platformRoutes(app: HttpApp, deps: PlatformRouteDeps): void {
         tags: ['nodes'],
         summary: 'All machines',
         description,
-        response: { 200: z.object({ nodes: z.array(node) }) },
+        response: { 200: z.object({ nodes: z.array(node) }).meta({ example: { nodes: [NODE] } }) },
       },
     },
     async () => (await deps.client.call('node-manager', 'GET', '/nodes')) as { nodes: z.infer<typeof node>[] },
@@ -142,7 +143,13 @@ export function platformRoutes(app: HttpApp, deps: PlatformRouteDeps): void {
     '/api/events/stream',
     {
       config: { access: 'user' },
-      schema: { tags: ['platform'], summary: 'All news as server-sent events', description },
+      schema: {
+        tags: ['platform'],
+        summary: 'All news as server-sent events',
+        description: `Events \`instance\` as they happen; \`nodes\` and \`usage\` about once a second. ${description}`,
+        produces: [EVENT_STREAM],
+        response: { 200: z.string().meta({ example: 'event: nodes\ndata: {"nodes":[]}\n\n' }) },
+      },
     },
     async (request, reply) => {
       const principal = callerOf(request);
@@ -157,7 +164,7 @@ export function platformRoutes(app: HttpApp, deps: PlatformRouteDeps): void {
         return () => {
           for (const stop of leave) stop();
         };
-      });
+      }) as never;
     },
   );
 }

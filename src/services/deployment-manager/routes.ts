@@ -2,8 +2,10 @@ import { PassThrough } from 'node:stream';
 import { z } from 'zod';
 import { nameSchema } from '../../domain/names.ts';
 import type { HttpApp } from '../../kernel/http/app.ts';
-import { ndjson } from '../../kernel/http/stream.ts';
+import { NDJSON, ndjson } from '../../kernel/http/stream.ts';
 import type { BuildLogs } from './build-logs.ts';
+
+const EXAMPLE_LINE = `{"ts":"2026-11-22T08:00:01.250Z","replica":"","stream":"build","line":"added 12 packages in 2s"}\n`;
 
 export function routes(app: HttpApp, builds: BuildLogs): void {
   app.post(
@@ -37,6 +39,8 @@ export function routes(app: HttpApp, builds: BuildLogs): void {
           tail: z.coerce.number().int().min(0).max(2000).default(2000),
           follow: z.stringbool().default(false),
         }),
+        produces: [NDJSON],
+        response: { 200: z.string().meta({ example: EXAMPLE_LINE }) },
       },
     },
     async (request, reply) => {
@@ -50,7 +54,7 @@ export function routes(app: HttpApp, builds: BuildLogs): void {
         stream.on('close', stop);
         request.raw.on('close', () => stream.destroy());
       } else end();
-      return ndjson(reply, stream);
+      return ndjson(reply, stream) as never;
     },
   );
 }

@@ -5,13 +5,14 @@ import { AvkError } from '../../domain/errors.ts';
 import { namePattern, nameSchema, replicaName } from '../../domain/names.ts';
 import { withDeadline } from '../../kernel/deadline.ts';
 import type { HttpApp } from '../../kernel/http/app.ts';
-import { ndjson } from '../../kernel/http/stream.ts';
+import { NDJSON, ndjson } from '../../kernel/http/stream.ts';
 import type { ReplicaDeps } from '../../kernel/replica.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { ContainerRuntime } from '../../ports/container-runtime.ts';
 import type { Database } from '../../ports/database.ts';
 import type { Log } from '../../ports/log.ts';
 import type { Random } from '../../ports/random.ts';
+import { INSTANCE, LOG_LINE, REGISTRATION, SUCCESS } from './examples.ts';
 import type { FleetFollower } from './fleet-follower.ts';
 import { followLogLines, lastLogLines } from './logs.ts';
 import type { Reconciler } from './reconciler.ts';
@@ -42,6 +43,16 @@ const deregistration = z.object({
   keepImage: z.union([z.boolean(), z.stringbool()]).default(false),
 });
 
+const success = z.string().meta({ example: SUCCESS });
+/** Among services: what one adds and the other does not know yet passes through. */
+const instanceSchema = z.looseObject({
+  name: z.string(),
+  generation: z.number(),
+  endpoint: z.string(),
+  scale: z.looseObject({ min: z.number(), max: z.number(), desired: z.number() }),
+  replicas: z.array(z.looseObject({ name: z.string(), id: z.string(), node: z.string(), state: z.string() })),
+});
+
 export function routes(app: HttpApp, deps: RouteDeps): void {
   registrationRoutes(app, deps);
   instanceRoutes(app, deps);
@@ -57,7 +68,8 @@ function registrationRoutes(app: HttpApp, deps: RouteDeps): void {
       tags,
       summary: 'Registers an app and its first container; answers IP:PORT',
       description,
-      response: { 200: z.string() },
+      produces: ['text/plain'],
+      response: { 200: z.string().meta({ example: '127.0.0.1:2000' }) },
     },
   };
   app.get(
@@ -70,7 +82,7 @@ function registrationRoutes(app: HttpApp, deps: RouteDeps): void {
     {
       ...registering,
       preValidation: parametersAnywhere,
-      schema: { ...registering.schema, body: registrationSchema },
+      schema: { ...registering.schema, body: registrationSchema.meta({ example: REGISTRATION }) },
     },
     (request) => registerApp(deps, request.body),
   );
@@ -82,7 +94,8 @@ function registrationRoutes(app: HttpApp, deps: RouteDeps): void {
       summary: "Removes an app's route, containers and image",
       description:
         "Answers when they are gone. Repeating it is harmless. Called by the deployment manager, and by the starting document's programs.",
-      response: { 200: z.string() },
+      produces: ['text/plain'],
+      response: { 200: success },
     },
   };
   const deregisterApp = async (asked: z.infer<typeof deregistration>): Promise<string> => {
@@ -109,7 +122,7 @@ function registrationRoutes(app: HttpApp, deps: RouteDeps): void {
     {
       ...deregistering,
       preValidation: parametersAnywhere,
-      schema: { ...deregistering.schema, body: deregistration },
+      schema: { ...deregistering.schema, body: deregistration.meta({ example: { appName: INSTANCE.name } }) },
     },
     (request) => deregisterApp(request.body),
   );
@@ -169,7 +182,14 @@ function instanceRoutes(app: HttpApp, deps: RouteDeps): void {
     '/instances',
     {
       config: { access: 'service' },
-      schema: { tags, summary: 'All instances with their replicas', description: 'Called by the application manager.' },
+      schema: {
+        tags,
+        summary: 'All instances with their replicas',
+        description: 'Called by the application manager.',
+        response: {
+          200: z.object({ instances: z.array(instanceSchema) }).meta({ example: { instances: [INSTANCE] } }),
+        },
+      },
     },
     async () => {
       const apps = await deps.database.read
@@ -193,6 +213,7 @@ function instanceRoutes(app: HttpApp, deps: RouteDeps): void {
         summary: "An instance's replicas and scale",
         description: 'Called by the application manager.',
         params,
+        response: { 200: instanceSchema.meta({ example: INSTANCE }) },
       },
     },
     async (request) => {
@@ -213,8 +234,10 @@ function instanceRoutes(app: HttpApp, deps: RouteDeps): void {
         params,
         body: z
           .object({ generation: z.int(), min: z.int().min(1).max(100), max: z.int().min(1).max(100) })
-          .refine(({ min, max }) => min <= max, { path: ['min'], message: 'expected min to be at most max' }),
-        response: { 200: z.string() },
+          .refine(({ min, max }) => min <= max, { path: ['min'], message: 'expected min to be at most max' })
+          .meta({ example: { generation: 1, min: 1, max: 5 } }),
+        produces: ['text/plain'],
+        response: { 200: success },
       },
     },
     async (request) => {
@@ -251,6 +274,8 @@ function instanceRoutes(app: HttpApp, deps: RouteDeps): void {
           follow: z.stringbool().default(false),
           replica: z.string().max(100).optional(),
         }),
+        produces: [NDJSON],
+        response: { 200: z.string().meta({ example: `${JSON.stringify(LOG_LINE)}\n` }) },
       },
     },
     async (request, reply) => {
@@ -268,7 +293,7 @@ function instanceRoutes(app: HttpApp, deps: RouteDeps): void {
         deps.replica(row.node).runtime.logs(row.id, { tail: lines, follow, signal: gone.signal });
       if (!follow) {
         const sources = rows.map((row) => open(row, tail));
-        return ndjson(reply, Readable.from(lastLogLines(sources, tail)));
+        return ndjson(reply, Readable.from(lastLogLines(sources, tail))) as never;
       }
       // The past is for the replicas of now; those that come later have none.
       const known = new Map(rows.map((row) => [row.id, row]));
@@ -278,12 +303,12 @@ function instanceRoutes(app: HttpApp, deps: RouteDeps): void {
         return [...known.keys()];
       };
       const follower = (id: string) => open(known.get(id) as ReplicaRow, tail);
-      return ndjson(reply, Readable.from(followLogLines(list, follower, deps.clock, gone.signal)));
+      return ndjson(reply, Readable.from(followLogLines(list, follower, deps.clock, gone.signal))) as never;
     },
   );
 }
 
-function instanceView(deps: RouteDeps, row: AppRow, replicas: readonly ReplicaRow[]): object {
+function instanceView(deps: RouteDeps, row: AppRow, replicas: readonly ReplicaRow[]): z.infer<typeof instanceSchema> {
   return {
     name: row.name,
     generation: row.generation,

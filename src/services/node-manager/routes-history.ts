@@ -63,6 +63,7 @@ export function historyRoutes(app: HttpApp, { history, clock, names }: HistoryRo
       summary: 'Stores a sample of every machine now',
       description:
         "Called by operators and by the starting document's programs; the node manager stores one every 10 s by itself.",
+      produces: ['text/plain'],
       response: { 200: success },
     },
   };
@@ -82,6 +83,7 @@ export function historyRoutes(app: HttpApp, { history, clock, names }: HistoryRo
         summary: 'Deletes history older than 7 days',
         description:
           "Called by operators and by the starting document's programs; the node manager does so by itself, too.",
+        produces: ['text/plain'],
         response: { 200: success },
       },
     },

@@ -5,7 +5,7 @@ import { resourcesSchema } from '../../domain/manifest.ts';
 import { scoreNode } from '../../domain/placement.ts';
 import { halves, type PortRange } from '../../domain/ports.ts';
 import type { HttpApp } from '../../kernel/http/app.ts';
-import { ndjson } from '../../kernel/http/stream.ts';
+import { NDJSON, ndjson } from '../../kernel/http/stream.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Database } from '../../ports/database.ts';
 import type { Fleet } from './fleet.ts';
@@ -13,12 +13,47 @@ import { chooseNode } from './placement.ts';
 import { type NodeManagerTables, nextPort } from './store.ts';
 
 const legacyNode = z.object({
-  name: z.string(),
-  'CPU Usage': z.number(),
-  'Memory Usage': z.number(),
-  'Disk Usage': z.number(),
-  Health: z.string(),
+  name: z.string().meta({ example: 'node1' }),
+  'CPU Usage': z.number().meta({ example: 12.5 }),
+  'Memory Usage': z.number().meta({ example: 41.2 }),
+  'Disk Usage': z.number().meta({ example: 63 }),
+  Health: z.string().meta({ example: 'ready' }),
 });
+
+const nodeSchema = z
+  .looseObject({
+    name: z.string(),
+    address: z.string(),
+    state: z.string(),
+    cpuPercent: z.number(),
+    memoryPercent: z.number(),
+    diskPercent: z.number(),
+    score: z.number(),
+    replicas: z.number(),
+    lastSeen: z.string().nullable(),
+  })
+  .meta({
+    example: {
+      name: 'node1',
+      address: '127.0.0.1',
+      state: 'ready',
+      cpuPercent: 12.5,
+      memoryPercent: 41.2,
+      diskPercent: 63,
+      score: 69.5,
+      replicas: 1,
+      lastSeen: '2026-11-22T08:00:00.000Z',
+    },
+  });
+
+const EXAMPLE_CHOICE = {
+  node_name: 'node1',
+  node_ip: '127.0.0.1',
+  port: 20_000,
+  reason: 'node1 is the only machine: CPU 12 %, memory 41 %, disk 63 %, score 69.8',
+};
+const EXAMPLE_VIEW =
+  '{"at":1795334400000,"nodes":[{"name":"node1","state":"ready","cpuPercent":12.5}],"replicas":[]}\n';
 
 export interface RouteDeps {
   fleet: Fleet;
@@ -38,9 +73,11 @@ export function routes(app: HttpApp, deps: RouteDeps): void {
       schema: {
         tags,
         summary: 'The machine that the next app would go to',
-        description: 'Asks only: no port is reserved. Called by operators.',
+        description: "Asks only: no port is reserved. Called by operators and by the starting document's programs.",
         response: {
-          200: z.object({ node_name: z.string(), node_ip: z.string(), port: z.number(), reason: z.string() }),
+          200: z
+            .object({ node_name: z.string(), node_ip: z.string(), port: z.number(), reason: z.string() })
+            .meta({ example: EXAMPLE_CHOICE }),
         },
       },
     },
@@ -60,7 +97,12 @@ export function routes(app: HttpApp, deps: RouteDeps): void {
     '/nodemgr/get-all-nodes-health',
     {
       config: { access: 'user', legacy: true },
-      schema: { tags, summary: 'Health of every machine', response: { 200: z.array(legacyNode) } },
+      schema: {
+        tags,
+        summary: 'Health of every machine',
+        description: "Figures in percent. Called by operators and by the starting document's programs.",
+        response: { 200: z.array(legacyNode) },
+      },
     },
     async () =>
       fleet.view().nodes.map((node) => ({
@@ -80,6 +122,7 @@ export function routes(app: HttpApp, deps: RouteDeps): void {
         tags,
         summary: 'Every machine with its state and score',
         description: 'Called by the application manager.',
+        response: { 200: z.object({ nodes: z.array(nodeSchema) }) },
       },
     },
     async () => ({
@@ -105,7 +148,9 @@ export function routes(app: HttpApp, deps: RouteDeps): void {
       schema: {
         tags,
         summary: 'The whole fleet after every sample, as newline-delimited JSON',
-        description: 'Followed by the load balancer.',
+        description: 'Called by the load balancer, which follows it.',
+        produces: [NDJSON],
+        response: { 200: z.string().meta({ example: EXAMPLE_VIEW }) },
       },
     },
     async (request, reply) => {
@@ -118,7 +163,7 @@ export function routes(app: HttpApp, deps: RouteDeps): void {
       stream.on('close', stop);
       request.raw.on('close', () => stream.destroy());
       push();
-      return ndjson(reply, stream);
+      return ndjson(reply, stream) as never;
     },
   );
 }
