@@ -11,9 +11,9 @@ MINUTE = 60
 # 89/108/EEC asks for -18 °C or colder.
 RANGES = {"vaccines": (2.0, 8.0), "dairy": (0.0, 6.0), "frozen food": (-30.0, -18.0)}
 
-# How far ahead the trend is followed, and from how much of the past it is read.
+# How far ahead the trend is followed, and from how much of the past it is read: more than one turn of a compressor.
 AHEAD = 15 * MINUTE
-TREND = 5 * MINUTE
+TREND = 8 * MINUTE
 
 # Activation energy over the gas constant, in kelvin: 83.144 kJ/mol over 8.3144 J/(mol K), as in USP <1079.2>.
 ACTIVATION = 10_000.0
@@ -46,12 +46,16 @@ def is_out(temperature, limits):
 
 
 def spells(samples, holds):
-    """The times (from, to) during which `holds` is true of the samples; `to` is None for one that still goes on."""
+    """The times (from, to) during which `holds` is true of the samples; `to` is None for one that still goes on.
+
+    Two with less than a minute between them are one: around a bound, noise goes to and fro.
+    """
     found = []
     begun = None
     for sample in samples:
         if holds(sample):
-            begun = sample[0] if begun is None else begun
+            if begun is None:
+                begun = found.pop()[0] if found and sample[0] - found[-1][1] < MINUTE else sample[0]
         elif begun is not None:
             found.append((begun, sample[0]))
             begun = None
@@ -78,7 +82,8 @@ def minutes_until_out(samples, limits):
     mean = sum(value for _, value, _ in recent) / len(recent)
     spread = sum((at - mid) ** 2 for at, _, _ in recent)
     slope = sum((at - mid) * (value - mean) for at, value, _ in recent) / spread if spread else 0.0
-    if abs(slope) < 1e-6:
+    # What comes back to the middle of the range is mending, not leaving.
+    if slope * (temperature - (limits["low"] + limits["high"]) / 2) <= 0:
         return None
     bound = limits["high"] if slope > 0 else limits["low"]
     seconds = (bound - temperature) / slope
