@@ -176,6 +176,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("content-type", content_type)
         self.send_header("content-length", str(len(body)))
         self.send_header("x-content-type-options", "nosniff")
+        self.send_header("x-replica", replica)
         for name, value in headers.items():
             self.send_header(name.replace("_", "-"), value)
         self.end_headers()
