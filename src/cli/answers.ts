@@ -60,6 +60,14 @@ export const instanceAnswer = z.looseObject({
   config: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])),
   reason: z.string().optional(),
   lastLogLines: z.array(z.string()).optional(),
+  rollout: z
+    .looseObject({
+      version: z.string(),
+      state: z.string(),
+      reason: z.string().optional(),
+      lastLogLines: z.array(z.string()).optional(),
+    })
+    .optional(),
   createdAt: z.string(),
   createdBy: z.string(),
 });

@@ -8,6 +8,7 @@ import { logsCommand } from './logs.ts';
 import { nodesCommand } from './nodes.ts';
 import { reportError, surviveClosedPipes } from './output.ts';
 import { psCommand } from './ps.ts';
+import { restartCommand, rollbackCommand, upgradeCommand } from './rollout.ts';
 import { scaleCommand } from './scale.ts';
 import { cancelCommand, stopCommand } from './stop.ts';
 import { upCommand } from './up.ts';
@@ -31,6 +32,9 @@ for (const command of [
   psCommand(),
   logsCommand(),
   scaleCommand(),
+  upgradeCommand(),
+  rollbackCommand(),
+  restartCommand(),
   stopCommand(),
   cancelCommand(),
   eventsCommand(),

@@ -24,7 +24,15 @@ const KILLABLE = join(ROOT, 'test/support/killable.ts');
 const SETTLED = ['running', 'stopped', 'failed', 'cancelled'];
 
 /** What is asked of the platform that dies, so that the named step is on the way. */
-type Scenario = 'deploy' | 'stop' | 'scale' | 'fail' | 'cancel' | 'answer a bare message';
+type Scenario =
+  | 'deploy'
+  | 'stop'
+  | 'scale'
+  | 'upgrade'
+  | 'withdraw an upgrade'
+  | 'fail'
+  | 'cancel'
+  | 'answer a bare message';
 
 const both = (step: string): string[] => [`${step}.before`, `${step}.after`];
 
@@ -49,6 +57,18 @@ const POINTS: Record<Scenario, string[]> = {
   ],
   stop: [...both('stop.deregister.entered'), ...both('stop.deregister.finished'), 'stop.end.ended.after'],
   scale: [...both('scale.tell.entered'), ...both('scale.tell.finished'), 'scale.end.ended.after'],
+  upgrade: [
+    ...both('rollout.populate.entered'),
+    ...both('rollout.populate.finished'),
+    'rollout.tell.entered.after',
+    ...both('rollout.tell.finished'),
+    'rollout.end.ended.after',
+  ],
+  'withdraw an upgrade': [
+    ...both('withdraw.tell.entered'),
+    ...both('withdraw.tell.finished'),
+    'withdraw.end.ended.after',
+  ],
   fail: [
     ...both('deploy.start.failed'),
     ...both('deploy.start.undone'),
@@ -68,6 +88,10 @@ describe('kill -9 of the platform', () => {
     const platform = await startPlatform({ home, entry: KILLABLE });
     const api = await signIn(platform.url);
     await api.provide(webApp('web'));
+    await api.provide(webApp('web', { version: '2.0.0' }));
+    await api.provide(
+      appOf('web', 'setInterval(() => {}, 1000);', { version: '3.0.0', health: { path: '/', startSeconds: 60 } }),
+    );
     await api.provide(appOf('broken', 'console.log("about to fail"); process.exit(7);'));
     await api.provide(appOf('silent', 'setInterval(() => {}, 1000);', { health: { path: '/', startSeconds: 60 } }));
     await platform.stop();
@@ -81,13 +105,15 @@ describe('kill -9 of the platform', () => {
   for (const [scenario, points] of Object.entries(POINTS) as [Scenario, string[]][]) {
     for (const point of points) {
       test(`kill -9 at ${point} while it should ${scenario}`, async () => {
-        const name = scenario === 'answer a bare message' ? 'web' : `${scenario}-${point.replaceAll('.', '-')}`;
+        const name = scenario === 'answer a bare message' ? 'web' : `${scenario}-${point}`.replaceAll(/[. ]/g, '-');
         await dieAt(home, point, scenario, name);
         const platform = await startPlatform({ home, entry: KILLABLE });
         try {
           const api = await signIn(platform.url);
           const instance = await settles(api, name);
           assert.equal(instance?.state, EXPECTED[scenario], instance?.reason);
+          if (scenario in VERSION)
+            await eventually(async () => (await api.instance(name)).version === VERSION[scenario]);
           await oneSetOfReplicas(api, home);
           if (scenario === 'fail')
             assert.match(instance?.reason ?? '', /exited with code 7|ended while nobody watched/);
@@ -107,10 +133,17 @@ describe('kill -9 of the platform', () => {
     const platform = await startPlatform({ home, entry: KILLABLE, env: { JOURNAL_FILE: file } });
     const api = await signIn(platform.url);
     await api.reaches('web', 'running');
-    await api.deploy('web', { instanceName: 'whole-life' });
+    await api.deploy('web', { version: '1.0.0', instanceName: 'whole-life' });
     await api.reaches('whole-life', 'running');
     await api.post('/api/deployedApps/scale/', { instanceName: 'whole-life', replicas: 2 });
     await eventually(() => readFileSync(file, 'utf8').includes('scale.end.ended.after'));
+    await upgrade(api, 'whole-life', '2.0.0');
+    await eventually(() => readFileSync(file, 'utf8').includes('rollout.end.ended.after'));
+    await eventually(async () => (await api.instance('whole-life')).rollout === undefined);
+    await upgrade(api, 'whole-life', '3.0.0');
+    await eventually(async () => (await api.instance('whole-life')).replicas.length === 3);
+    await api.post('/api/deployedApps/cancel/', { instanceName: 'whole-life' });
+    await eventually(() => readFileSync(file, 'utf8').includes('withdraw.end.ended.after'));
     await api.deploy('broken', { instanceName: 'short-life' });
     await api.reaches('short-life', 'failed');
     await stopAll(api);
@@ -145,10 +178,15 @@ const EXPECTED: Record<Scenario, string> = {
   deploy: 'running',
   stop: 'stopped',
   scale: 'running',
+  upgrade: 'running',
+  'withdraw an upgrade': 'running',
   fail: 'failed',
   cancel: 'cancelled',
   'answer a bare message': 'running',
 };
+
+/** The version that it is to run in the end. */
+const VERSION: Partial<Record<Scenario, string>> = { upgrade: '2.0.0', 'withdraw an upgrade': '1.0.0' };
 
 /** Starts a platform that dies at the point, brings it there, and waits for its death. */
 async function dieAt(home: Home, point: string, scenario: Scenario, name: string): Promise<void> {
@@ -167,14 +205,23 @@ async function ask(platform: ReturnType<typeof spawnPlatform>, scenario: Scenari
   // The platform dies under these requests: what they answer does not matter, what it does afterwards does.
   const quietly = (request: Promise<unknown>): Promise<unknown> => request.catch(() => null);
   const app = { fail: 'broken', cancel: 'silent' }[scenario as string] ?? 'web';
-  await quietly(api.deploy(app, { instanceName: name }));
-  if (scenario === 'stop' || scenario === 'scale') await api.reaches(name, 'running');
+  await quietly(api.deploy(app, { instanceName: name, ...(app === 'web' ? { version: '1.0.0' } : {}) }));
+  if (scenario !== 'deploy' && app === 'web') await api.reaches(name, 'running');
+  if (scenario === 'upgrade') await quietly(upgrade(api, name, '2.0.0'));
+  if (scenario === 'withdraw an upgrade') {
+    await upgrade(api, name, '3.0.0');
+    await quietly(api.post('/api/deployedApps/cancel/', { instanceName: name }));
+  }
   if (scenario === 'stop') await quietly(api.stop(name));
   if (scenario === 'scale') await quietly(api.post('/api/deployedApps/scale/', { instanceName: name, replicas: 2 }));
   if (scenario === 'cancel') {
     await api.reaches(name, 'starting');
     await quietly(api.post('/api/deployedApps/cancel/', { instanceName: name }));
   }
+}
+
+function upgrade(api: Api, instanceName: string, version: string): Promise<unknown> {
+  return api.post('/api/deployedApps/upgrade/', { instanceName, version });
 }
 
 /** What a program sends that knows the starting document and nothing else; put on the bus while the platform is down. */
@@ -191,12 +238,16 @@ async function churn(api: Api, round: number): Promise<void> {
     const name = `churn-${round % 8}`;
     const live = (await api.instances()).map((instance) => instance.instanceName);
     if (live.includes(name)) await api.stop(name);
-    await api.deploy('web', { instanceName: `round-${round}` });
+    await api.deploy('web', { version: '1.0.0', instanceName: `round-${round}` });
     await api.deploy('broken', { instanceName: `broken-${round}` });
     for (let n = 0; n < 8; n += 1) {
       const instance = (await api.instances())[n];
       if (instance?.state === 'running') await api.stop(instance.instanceName);
-      await api.deploy('web', { instanceName: `churn-${(round + n) % 8}` }).catch(() => null);
+      const other = (await api.instances()).findLast(
+        ({ state, version }) => state === 'running' && version === '1.0.0',
+      );
+      if (other) await upgrade(api, other.instanceName, '2.0.0').catch(() => null);
+      await api.deploy('web', { version: '1.0.0', instanceName: `churn-${(round + n) % 8}` }).catch(() => null);
     }
   } catch {
     // The platform was killed under the request, which is the point.
@@ -219,7 +270,12 @@ async function oneSetOfReplicas(api: Api, home: Home): Promise<void> {
   const instances = await eventually(
     async () => {
       const all = await api.instances();
-      for (const { instanceName, state, replicas } of all) {
+      for (const { instanceName, state, replicas, generation, rollout } of all) {
+        assert.notEqual(rollout?.state, 'under way', instanceName);
+        assert.ok(
+          replicas.every((replica) => replica.generation === generation),
+          instanceName,
+        );
         const ids = replicas.filter((replica) => replica.state === 'healthy').map((replica) => replica.id);
         if (state !== 'running') assert.deepEqual(ids, [], instanceName);
         else

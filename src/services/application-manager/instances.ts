@@ -2,23 +2,18 @@ import { AvkError } from '../../domain/errors.ts';
 import { DEPLOYING, ENDED, type InstanceSpec } from '../../domain/instance.ts';
 import { type Manifest, type Scale, scaleSchema } from '../../domain/manifest.ts';
 import { isReserved, nameKey } from '../../domain/names.ts';
-import { MASK, resolveSettings } from '../../domain/settings.ts';
+import { resolveSettings } from '../../domain/settings.ts';
 import type { Events } from '../../kernel/events.ts';
 import type { Messenger, Unit } from '../../kernel/messenger.ts';
 import type { Sagas } from '../../kernel/saga-definition.ts';
 import type { SecretBox } from '../../kernel/secret-box.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Random } from '../../ports/random.ts';
-import { DEPLOYED_APPS, type LaunchContext } from './launch-saga.ts';
+import { makeSpec, unknownApp } from './instance-spec.ts';
+import type { LaunchContext } from './launch-saga.ts';
+import type { Rollouts } from './rollouts.ts';
 import type { ScaleContext } from './scale-saga.ts';
-import {
-  type ApplicationManagerTables,
-  type BaseAppRow,
-  type InstanceRow,
-  manifestOf,
-  readBaseApp,
-  readInstance,
-} from './store.ts';
+import { type ApplicationManagerTables, type InstanceRow, manifestOf, readBaseApp, readInstance } from './store.ts';
 import { type LiveEvent, note } from './timeline.ts';
 
 export interface DeployRequest {
@@ -58,6 +53,7 @@ export interface InstancesDeps {
   secrets: SecretBox;
   clock: Clock;
   random: Random;
+  rollouts: Pick<Rollouts, 'giveUp'>;
 }
 
 /** Whose instances are that no user asked for. */
@@ -84,7 +80,7 @@ export function createInstances(deps: InstancesDeps): Instances {
         if (earlier) return earlier;
       }
       const app = await readBaseApp(unit.tx, request.appName, request.version);
-      if (!app) throw await unknownApp(unit, request);
+      if (!app) throw await unknownApp(unit.tx, request.appName, request.version);
       const manifest = manifestOf(app);
       const settings = resolveSettings(manifest, request.config ?? {});
       const scale = mergeScale(manifest, request.scale);
@@ -93,23 +89,8 @@ export function createInstances(deps: InstancesDeps): Instances {
       if (before && !ENDED.includes(before.state)) {
         throw new AvkError('AVK_NAME_TAKEN', `${before.name} is ${before.state}; stop it first or choose another name`);
       }
-      const generation = (before?.generation ?? 0) + 1;
-      const sealed = Object.fromEntries(
-        Object.entries(settings.secrets).map(([key, value]) => [key, deps.secrets.seal(value)]),
-      );
-      const values = Object.fromEntries(Object.entries(settings.values).map(([key, value]) => [key, String(value)]));
-      const spec: InstanceSpec = {
-        instance: name,
-        generation,
-        appName: app.name,
-        version: app.version,
-        image: imageName(app),
-        bundle: { container: DEPLOYED_APPS, key: `${name}/${generation}.zip` },
-        manifest,
-        env: { ...manifest.env, ...values },
-        sealed,
-        scale,
-      };
+      const generation = (before?.highest_generation ?? 0) + 1;
+      const { spec, config, stored } = makeSpec({ name, generation, app, settings, scale, secrets: deps.secrets });
       const now = clock.now();
       const row: InstanceRow = {
         name_key: nameKey(name),
@@ -119,27 +100,27 @@ export function createInstances(deps: InstancesDeps): Instances {
         state: 'requested',
         ending: null,
         generation,
+        highest_generation: generation,
         spec: JSON.stringify(spec),
-        config: JSON.stringify({
-          ...settings.values,
-          ...Object.fromEntries(Object.keys(sealed).map((key) => [key, MASK])),
-        }),
+        config,
         request_id: requestId,
         endpoint: null,
         node: null,
         reason: null,
         last_log_lines: null,
+        rollout: null,
         created_at: now,
         created_by: by,
         updated_at: now,
       };
       await unit.tx.deleteFrom('instances').where('name_key', '=', row.name_key).execute();
+      await unit.tx.deleteFrom('earlier_versions').where('name_key', '=', row.name_key).execute();
       await unit.tx.insertInto('instances').values(row).execute();
       await note(unit, events, row, { at: now, kind: 'requested', text: `deploying ${app.name} ${app.version}` });
       const context: LaunchContext = {
         spec,
         source: app.blob_key,
-        settings: { ...values, ...sealed },
+        settings: stored,
         attempt: asked ? 1 : 0,
       };
       await sagas.begin(unit, 'launch', { id: sagaId, subject: name, requestId }, context);
@@ -163,6 +144,7 @@ export function createInstances(deps: InstancesDeps): Instances {
       if (ENDED.includes(row.state)) return accepted(row.state);
       // A stop that failed said so in the reason; then asking again asks again.
       if (row.state === 'stopping' && row.reason === null) return accepted('stopping');
+      if (ending === 'cancelled' && (await deps.rollouts.giveUp(unit, row, requestId))) return accepted(row.state);
       if (ending === 'cancelled' && row.state !== 'stopping' && !DEPLOYING.includes(row.state)) {
         throw new AvkError(
           'AVK_CONFLICT',
@@ -178,6 +160,7 @@ export function createInstances(deps: InstancesDeps): Instances {
       });
       // The launch still runs: taking it back is all there is to do, and it reports by itself.
       const launching = await sagas.cancel(unit, 'launch', row.name, 'cancelled on request');
+      await sagas.cancel(unit, 'rollout', row.name, 'stopped on request');
       await unit.tx
         .updateTable('instances')
         .set({
@@ -275,11 +258,6 @@ export function createInstances(deps: InstancesDeps): Instances {
   }
 }
 
-/** Deterministic, and fit for a container image's name: lower case, the content's hash in it. */
-function imageName(app: BaseAppRow): string {
-  return `${app.name_key}:${app.version.replaceAll('+', '_')}-${app.sha256.slice(0, 12)}`;
-}
-
 function mergeScale(manifest: Pick<Manifest, 'scale'>, wanted: Partial<Scale> | undefined): Scale {
   const given = Object.fromEntries(Object.entries(wanted ?? {}).filter(([, value]) => value !== undefined));
   const merged = { ...manifest.scale, ...given } as Scale;
@@ -305,22 +283,4 @@ async function firstFreeName(unit: Unit<T>, app: string): Promise<string> {
     if (!taken.has(nameKey(name)) && !isReserved(name)) return name;
   }
   throw new AvkError('AVK_CONFLICT', `no name of the form ${app}-N is free`);
-}
-
-async function unknownApp(unit: Unit<T>, request: DeployRequest): Promise<AvkError> {
-  const known = await unit.tx
-    .selectFrom('base_apps')
-    .select('version')
-    .where('name_key', '=', nameKey(request.appName))
-    .orderBy('serial', 'desc')
-    .execute();
-  if (known.length === 0) return new AvkError('AVK_NOT_FOUND', `there is no app ${request.appName}; upload it first`);
-  const versions = known.map((row) => row.version).join(', ');
-  return new AvkError(
-    'AVK_UNACCEPTABLE',
-    `${request.appName} has no version ${request.version}; there is ${versions}`,
-    {
-      errors: [{ path: 'version', message: `expected one of ${versions}`, received: request.version ?? '' }],
-    },
-  );
 }

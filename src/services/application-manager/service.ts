@@ -19,10 +19,15 @@ import { createCatalogue } from './catalogue.ts';
 import { createInstances } from './instances.ts';
 import { launchSaga, removeBundle, sweepBundles } from './launch-saga.ts';
 import { handleReports, type Reports } from './reports.ts';
+import { handleRolloutReports } from './rollout-reports.ts';
+import { rolloutSaga, withdrawSaga } from './rollout-saga.ts';
+import { underWay } from './rollout-state.ts';
+import { createRollouts } from './rollouts.ts';
 import { appRoutes } from './routes-apps.ts';
 import { instanceRoutes } from './routes-instances.ts';
 import { logRoutes } from './routes-logs.ts';
 import { platformRoutes } from './routes-platform.ts';
+import { rolloutRoutes } from './routes-rollouts.ts';
 import { scaleSaga } from './scale-saga.ts';
 import type { ApplicationManagerTables } from './store.ts';
 import type { LiveEvent } from './timeline.ts';
@@ -69,26 +74,28 @@ export async function createApplicationManager(deps: ApplicationManagerDeps): Pr
     log,
     ...(deps.onJournal ? { onJournal: deps.onJournal } : {}),
   });
-  const reports: Reports = handleReports({
-    messenger,
-    events,
-    clock,
-    log,
-    onEnded: (spec) => {
+  const onUseless = (specs: readonly InstanceSpec[]): void => {
+    for (const spec of specs) {
       removeBundle(blobs, spec).catch((error) =>
         log.warn({ instance: spec.instance, reason: messageOf(error) }, 'a bundle was not removed'),
       );
-    },
-  });
+    }
+  };
+  const reports: Reports = handleReports({ messenger, events, clock, log, onUseless });
+  const rolloutReports = handleRolloutReports({ messenger, events, clock, log, onUseless });
   sagas.define(
     launchSaga({ blobs, onFailed: (unit, id, name, reason) => reports.launchFailed(unit, id, name, reason) }),
   );
   sagas.define(scaleSaga({ client }));
+  sagas.define(rolloutSaga({ blobs, client, onFailed: rolloutReports.failed }));
+  sagas.define(withdrawSaga({ client }));
   const catalogue = createCatalogue(deps);
-  const instances = createInstances({ ...deps, messenger, sagas, events });
+  const rollouts = createRollouts({ ...deps, messenger, sagas, events });
+  const instances = createInstances({ ...deps, messenger, sagas, events, rollouts });
 
   await appRoutes(deps.http, { ...deps, catalogue });
   instanceRoutes(deps.http, { ...deps, instances });
+  rolloutRoutes(deps.http, { ...deps, rollouts });
   logRoutes(deps.http, deps);
   platformRoutes(deps.http, { ...deps, events, startedAt: clock.now() });
 
@@ -97,11 +104,16 @@ export async function createApplicationManager(deps: ApplicationManagerDeps): Pr
     http: deps.http,
     async start() {
       await catalogue.sweep();
-      const live = await database.read.selectFrom('instances').select('spec').where('state', 'not in', ENDED).execute();
-      await sweepBundles(
-        blobs,
-        live.map((row) => JSON.parse(row.spec) as InstanceSpec),
-      );
+      const live = await database.read
+        .selectFrom('instances')
+        .select(['spec', 'rollout'])
+        .where('state', 'not in', ENDED)
+        .execute();
+      const specs = live.flatMap((row) => {
+        const coming = underWay(row)?.rollout.candidates ?? [];
+        return [JSON.parse(row.spec) as InstanceSpec, ...coming.map(({ spec }) => spec)];
+      });
+      await sweepBundles(blobs, specs);
       await messenger.start();
       await sagas.start();
     },

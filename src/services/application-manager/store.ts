@@ -31,6 +31,8 @@ export interface ApplicationManagerTables extends MessengerTables, SagaTables {
     /** What a stop under way is to end in. */
     ending: 'stopped' | 'cancelled' | null;
     generation: number;
+    /** The highest there ever was under this name, that of rollouts taken back included. */
+    highest_generation: number;
     /** JSON of an InstanceSpec. */
     spec: string;
     /** JSON of the settings as shown: secrets masked. */
@@ -42,9 +44,20 @@ export interface ApplicationManagerTables extends MessengerTables, SagaTables {
     reason: string | null;
     /** JSON of the app's last lines at its failure. */
     last_log_lines: string | null;
+    /** JSON of a Rollout: the new version that comes in, or that was taken back last. */
+    rollout: string | null;
     created_at: number;
     created_by: string;
     updated_at: number;
+  };
+  /** What instances ran before, newest last: where a rollback leads. */
+  earlier_versions: {
+    name_key: string;
+    generation: number;
+    version: string;
+    /** JSON of the settings as shown, and of the sealed ones. */
+    config: string;
+    sealed: string;
   };
   /** The timeline of every instance. */
   events: { id: number | null; instance: string; owner: string; at: number; kind: string; text: string };
@@ -54,6 +67,7 @@ export interface ApplicationManagerTables extends MessengerTables, SagaTables {
 
 export type Db = Kysely<ApplicationManagerTables>;
 export type InstanceRow = Selectable<ApplicationManagerTables['instances']>;
+export type EarlierVersionRow = Selectable<ApplicationManagerTables['earlier_versions']>;
 export type BaseAppRow = Selectable<ApplicationManagerTables['base_apps']>;
 
 export const migrations: Record<string, Migration> = {
@@ -113,6 +127,28 @@ export const migrations: Record<string, Migration> = {
         .addColumn('response', 'text', (c) => c.notNull())
         .addColumn('at', 'bigint', (c) => c.notNull())
         .addPrimaryKeyConstraint('idempotency_pk', ['owner', 'key'])
+        .execute();
+    },
+  },
+  '0101_rollouts': {
+    async up(db) {
+      await db.schema
+        .alterTable('instances')
+        .addColumn('highest_generation', 'integer', (c) => c.notNull().defaultTo(0))
+        .execute();
+      await db.schema.alterTable('instances').addColumn('rollout', 'text').execute();
+      await db
+        .updateTable('instances')
+        .set((set) => ({ highest_generation: set.ref('generation') }))
+        .execute();
+      await db.schema
+        .createTable('earlier_versions')
+        .addColumn('name_key', 'text', (c) => c.notNull())
+        .addColumn('generation', 'integer', (c) => c.notNull())
+        .addColumn('version', 'text', (c) => c.notNull())
+        .addColumn('config', 'text', (c) => c.notNull())
+        .addColumn('sealed', 'text', (c) => c.notNull())
+        .addPrimaryKeyConstraint('earlier_versions_pk', ['name_key', 'generation'])
         .execute();
     },
   },
