@@ -44,7 +44,7 @@ export function resolveSettings(manifest: Manifest, given: Record<string, unknow
  * The settings of an instance that gets another version: what it had, as far as that version knows it, and on top of
  * it what is given now.
  *
- * @returns also the keys that the version does not have any more
+ * @returns also the keys of what is not kept: the version does not have them, or would show what was a secret
  * @throws AvkError as resolveSettings; also for what was kept and is not acceptable to the version
  */
 export function keepSettings(
@@ -53,14 +53,16 @@ export function keepSettings(
   given: Record<string, unknown>,
 ): { settings: Settings; dropped: string[] } {
   const had = new Map<string, ConfigValue>([...Object.entries(kept.values), ...Object.entries(kept.secrets)]);
-  const carried = manifest.config.flatMap((entry): [string, ConfigValue][] => {
+  const carried = new Map<string, ConfigValue>();
+  for (const entry of manifest.config) {
     const value = had.get(entry.key);
-    return value === undefined ? [] : [[entry.key, asTyped(entry, value)]];
-  });
-  const known = new Set(manifest.config.map(({ key }) => key));
+    // What was a secret must not come to be shown.
+    if (value === undefined || (Object.hasOwn(kept.secrets, entry.key) && !entry.secret)) continue;
+    carried.set(entry.key, asTyped(entry, value));
+  }
   return {
     settings: resolveSettings(manifest, { ...Object.fromEntries(carried), ...given }),
-    dropped: [...had.keys()].filter((key) => !known.has(key)),
+    dropped: [...had.keys()].filter((key) => !carried.has(key) && !Object.hasOwn(given, key)),
   };
 }
 

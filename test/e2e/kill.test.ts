@@ -87,11 +87,11 @@ describe('kill -9 of the platform', () => {
     home = newHome();
     const platform = await startPlatform({ home, entry: KILLABLE });
     const api = await signIn(platform.url);
-    await api.provide(webApp('web'));
+    const sick = { version: '3.0.0', health: { path: '/', startSeconds: 60 } };
+    await api.provide(appOf('web', 'setInterval(() => {}, 1000);', sick));
     await api.provide(webApp('web', { version: '2.0.0' }));
-    await api.provide(
-      appOf('web', 'setInterval(() => {}, 1000);', { version: '3.0.0', health: { path: '/', startSeconds: 60 } }),
-    );
+    // Uploaded last, so the one that is deployed without a word.
+    await api.provide(webApp('web', { version: '1.0.0' }));
     await api.provide(appOf('broken', 'console.log("about to fail"); process.exit(7);'));
     await api.provide(appOf('silent', 'setInterval(() => {}, 1000);', { health: { path: '/', startSeconds: 60 } }));
     await platform.stop();
@@ -133,7 +133,7 @@ describe('kill -9 of the platform', () => {
     const platform = await startPlatform({ home, entry: KILLABLE, env: { JOURNAL_FILE: file } });
     const api = await signIn(platform.url);
     await api.reaches('web', 'running');
-    await api.deploy('web', { version: '1.0.0', instanceName: 'whole-life' });
+    await api.deploy('web', { instanceName: 'whole-life' });
     await api.reaches('whole-life', 'running');
     await api.post('/api/deployedApps/scale/', { instanceName: 'whole-life', replicas: 2 });
     await eventually(() => readFileSync(file, 'utf8').includes('scale.end.ended.after'));
@@ -205,7 +205,7 @@ async function ask(platform: ReturnType<typeof spawnPlatform>, scenario: Scenari
   // The platform dies under these requests: what they answer does not matter, what it does afterwards does.
   const quietly = (request: Promise<unknown>): Promise<unknown> => request.catch(() => null);
   const app = { fail: 'broken', cancel: 'silent' }[scenario as string] ?? 'web';
-  await quietly(api.deploy(app, { instanceName: name, ...(app === 'web' ? { version: '1.0.0' } : {}) }));
+  await quietly(api.deploy(app, { instanceName: name }));
   if (scenario !== 'deploy' && app === 'web') await api.reaches(name, 'running');
   if (scenario === 'upgrade') await quietly(upgrade(api, name, '2.0.0'));
   if (scenario === 'withdraw an upgrade') {
@@ -238,7 +238,7 @@ async function churn(api: Api, round: number): Promise<void> {
     const name = `churn-${round % 8}`;
     const live = (await api.instances()).map((instance) => instance.instanceName);
     if (live.includes(name)) await api.stop(name);
-    await api.deploy('web', { version: '1.0.0', instanceName: `round-${round}` });
+    await api.deploy('web', { instanceName: `round-${round}` });
     await api.deploy('broken', { instanceName: `broken-${round}` });
     for (let n = 0; n < 8; n += 1) {
       const instance = (await api.instances())[n];
@@ -247,7 +247,7 @@ async function churn(api: Api, round: number): Promise<void> {
         ({ state, version }) => state === 'running' && version === '1.0.0',
       );
       if (other) await upgrade(api, other.instanceName, '2.0.0').catch(() => null);
-      await api.deploy('web', { version: '1.0.0', instanceName: `churn-${(round + n) % 8}` }).catch(() => null);
+      await api.deploy('web', { instanceName: `churn-${(round + n) % 8}` }).catch(() => null);
     }
   } catch {
     // The platform was killed under the request, which is the point.

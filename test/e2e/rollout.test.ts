@@ -234,7 +234,7 @@ describe('new versions', () => {
     assert.deepEqual(await settings(), { LIMIT: '30', KEY: 'a planted secret' });
     assert.deepEqual((await api.instance(name)).config, { LIMIT: 30, KEY: '********' });
     const note = (await eventsOf(name)).find(({ kind }) => kind === 'upgrading')?.text;
-    assert.equal(note, 'upgrading from 1.0.0 to 1.2.0; it has no setting ROOM any more');
+    assert.equal(note, 'upgrading from 1.0.0 to 1.2.0; settings not kept: ROOM');
 
     await ask(ROLLBACK, name);
     await steady(name, '1.0.0', 1);

@@ -234,9 +234,9 @@ function refuseUnlessRunning(row: InstanceRow, kind: RolloutKind): void {
 
 function beginningOf(row: InstanceRow, wanted: Candidate, dropped: readonly string[]): string {
   const { version } = wanted.spec;
-  const gone = dropped.length > 0 ? `; it has no setting ${dropped.join(', ')} any more` : '';
+  const gone = dropped.length > 0 ? `; settings not kept: ${dropped.join(', ')}` : '';
   if (wanted.kind === 'restart') return 'restarting the replicas one by one';
-  if (version === row.version) return `changing the settings of ${version}`;
+  if (version === row.version) return `changing the settings of ${version}${gone}`;
   const from = `from ${row.version} to ${version}${gone}`;
   return wanted.kind === 'upgrade' ? `upgrading ${from}` : `rolling back ${from}`;
 }
