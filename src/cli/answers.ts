@@ -101,4 +101,6 @@ export const nodesAnswer = z.looseObject({
   ),
 });
 
+export const wishedAnswer = z.looseObject({ name: z.string(), state: z.string() });
+
 export const loginAnswer = z.looseObject({ token: z.string(), role: z.string(), expiresAt: z.string() });

@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { VERSION } from '../main/version.ts';
 import { appsCommand } from './apps.ts';
 import { deployCommand } from './deploy.ts';
+import { drainCommand, resumeCommand } from './drain.ts';
 import { eventsCommand } from './events.ts';
 import { loginCommand } from './login.ts';
 import { logsCommand } from './logs.ts';
@@ -39,6 +40,8 @@ for (const command of [
   cancelCommand(),
   eventsCommand(),
   nodesCommand(),
+  drainCommand(),
+  resumeCommand(),
 ]) {
   program.addCommand(
     command.exitOverride().showHelpAfterError(`(try avishkar ${command.name()} --help)`).allowExcessArguments(false),

@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { NODE_STATES } from '../../domain/node.ts';
 import { ROLES } from '../../kernel/auth.ts';
 import type { Events } from '../../kernel/events.ts';
 import { callerOf, type HttpApp } from '../../kernel/http/app.ts';
@@ -17,19 +16,6 @@ export interface PlatformRouteDeps {
   registry: ServiceRegistry;
   startedAt: number;
 }
-
-const node = z.object({
-  name: z.string(),
-  address: z.string(),
-  state: z.enum(NODE_STATES),
-  cpuPercent: z.number(),
-  memoryPercent: z.number(),
-  diskPercent: z.number(),
-  score: z.number(),
-  replicas: z.number(),
-  lastSeen: z.string().nullable(),
-  reason: z.string().optional(),
-});
 
 /** What the application manager relays to the other services, as the one door for the front end. */
 export function platformRoutes(app: HttpApp, deps: PlatformRouteDeps): void {
@@ -79,20 +65,6 @@ export function platformRoutes(app: HttpApp, deps: PlatformRouteDeps): void {
       await deps.client.call('authenticator', 'POST', '/users', { body: request.body });
       return reply.status(201).send({ username: request.body.username, role: request.body.role });
     },
-  );
-
-  app.get(
-    '/api/nodes/',
-    {
-      config: { access: 'user' },
-      schema: {
-        tags: ['nodes'],
-        summary: 'All machines',
-        description,
-        response: { 200: z.object({ nodes: z.array(node) }) },
-      },
-    },
-    async () => (await deps.client.call('node-manager', 'GET', '/nodes')) as { nodes: z.infer<typeof node>[] },
   );
 
   app.get(

@@ -26,6 +26,7 @@ import { createRollouts } from './rollouts.ts';
 import { appRoutes } from './routes-apps.ts';
 import { instanceRoutes } from './routes-instances.ts';
 import { logRoutes } from './routes-logs.ts';
+import { nodeRoutes } from './routes-nodes.ts';
 import { platformRoutes } from './routes-platform.ts';
 import { rolloutRoutes } from './routes-rollouts.ts';
 import { scaleSaga } from './scale-saga.ts';
@@ -97,6 +98,7 @@ export async function createApplicationManager(deps: ApplicationManagerDeps): Pr
   instanceRoutes(deps.http, { ...deps, instances });
   rolloutRoutes(deps.http, { ...deps, rollouts });
   logRoutes(deps.http, deps);
+  nodeRoutes(deps.http, deps);
   platformRoutes(deps.http, { ...deps, events, startedAt: clock.now() });
 
   return {

@@ -8,6 +8,7 @@ import type { Clock, Timer } from '../../ports/clock.ts';
 import type { Database } from '../../ports/database.ts';
 import type { Log } from '../../ports/log.ts';
 import type { MessageBus } from '../../ports/message-bus.ts';
+import { drainRoutes, recallWishes } from './drain.ts';
 import { createFleet, type Machine } from './fleet.ts';
 import { chooseNode } from './placement.ts';
 import { KEEP_HISTORY_MS, routes } from './routes.ts';
@@ -53,6 +54,7 @@ export function createNodeManager(deps: NodeManagerDeps): Service {
   let listening: Promise<void> = Promise.resolve();
 
   messenger.onCommand('give best node', giveBestNode);
+  drainRoutes(deps.http, { fleet, database, clock });
   routes(deps.http, { fleet, database, clock, ports: deps.ports, storeSample });
 
   async function giveBestNode(unit: Unit<NodeManagerTables>, message: Message<'give best node'>): Promise<void> {
@@ -137,6 +139,7 @@ export function createNodeManager(deps: NodeManagerDeps): Service {
     name: 'node-manager',
     http: deps.http,
     async start() {
+      await recallWishes(database, fleet);
       fleet.start();
       keepHistory();
       // Questions wait until there is something to answer them with; everything else can be asked at once.
