@@ -1,5 +1,5 @@
 import { AvkError } from '../../domain/errors.ts';
-import { DEPLOYING, ENDED, type InstanceSpec } from '../../domain/instance.ts';
+import { DEPLOYING, ENDED, type InstanceSpec, type InstanceState } from '../../domain/instance.ts';
 import { type Manifest, type Scale, scaleSchema } from '../../domain/manifest.ts';
 import { isReserved, nameKey } from '../../domain/names.ts';
 import { resolveSettings } from '../../domain/settings.ts';
@@ -9,6 +9,7 @@ import type { Sagas } from '../../kernel/saga-definition.ts';
 import type { SecretBox } from '../../kernel/secret-box.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Random } from '../../ports/random.ts';
+import type { Accepted } from './accepted.ts';
 import { makeSpec, unknownApp } from './instance-spec.ts';
 import type { LaunchContext } from './launch-saga.ts';
 import type { Rollouts } from './rollouts.ts';
@@ -22,13 +23,6 @@ export interface DeployRequest {
   instanceName?: string | undefined;
   config?: Record<string, unknown> | undefined;
   scale?: Partial<Scale> | undefined;
-}
-
-/** What a command answers at once; the rest shows in the instance's state. */
-export interface Accepted {
-  instanceName: string;
-  requestId: string;
-  state: string;
 }
 
 /** What users ask of instances. Each is one transaction; all that takes time follows from it. */
@@ -136,7 +130,7 @@ export function createInstances(deps: InstancesDeps): Instances {
       const row = await readInstance(unit.tx, instance.name);
       if (!row || row.created_at !== instance.created_at)
         throw new AvkError('AVK_NOT_FOUND', `${instance.name} is gone`);
-      const accepted = (state: string, id = row.request_id): Accepted => ({
+      const accepted = (state: InstanceState, id = row.request_id): Accepted => ({
         instanceName: row.name,
         requestId: id,
         state,

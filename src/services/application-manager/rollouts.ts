@@ -7,8 +7,8 @@ import type { Sagas } from '../../kernel/saga-definition.ts';
 import type { SecretBox } from '../../kernel/secret-box.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Random } from '../../ports/random.ts';
+import type { Accepted } from './accepted.ts';
 import { makeSpec, settingsOf, unknownApp } from './instance-spec.ts';
-import type { Accepted } from './instances.ts';
 import type { RolloutContext, WithdrawContext } from './rollout-saga.ts';
 import {
   type Candidate,

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { AvkError } from '../../domain/errors.ts';
-import { DEPLOYING, INSTANCE_STATES } from '../../domain/instance.ts';
+import { DEPLOYING } from '../../domain/instance.ts';
 import { nameSchema } from '../../domain/names.ts';
 import type { Principal } from '../../kernel/auth.ts';
 import { callerOf, type HttpApp } from '../../kernel/http/app.ts';
@@ -8,8 +8,9 @@ import type { ServiceClient } from '../../kernel/service-client.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Database } from '../../ports/database.ts';
 import type { Log } from '../../ports/log.ts';
+import { type Accepted, acceptedSchema } from './accepted.ts';
 import { maySee, ownInstance } from './access.ts';
-import type { Accepted, Instances } from './instances.ts';
+import type { Instances } from './instances.ts';
 import type { ApplicationManagerTables, InstanceRow } from './store.ts';
 import { instanceSchema, withReplicas } from './view.ts';
 
@@ -21,7 +22,6 @@ export interface InstanceRouteDeps {
   log: Log;
 }
 
-const accepted = z.object({ instanceName: z.string(), requestId: z.string(), state: z.enum(INSTANCE_STATES) });
 const count = z.int().min(1).max(100);
 
 /** `/api/deployedApps/…`: instances. */
@@ -105,13 +105,13 @@ export function instanceRoutes(app: HttpApp, deps: InstanceRouteDeps): void {
             })
             .optional(),
         }),
-        response: { 202: accepted },
+        response: { 202: acceptedSchema },
       },
     },
     async (request, reply) => {
       const by = callerOf(request).name;
       const result = await instances.deploy(request.body, by, request.headers['idempotency-key']);
-      return reply.status(202).send(result as z.infer<typeof accepted>);
+      return reply.status(202).send(result);
     },
   );
 
@@ -124,12 +124,12 @@ export function instanceRoutes(app: HttpApp, deps: InstanceRouteDeps): void {
         summary: 'Deploys base app NAME as instance NAME, for a bare `deploy app$NAME`',
         description: 'Called by the deployment manager. Repeating it is harmless.',
         body: z.strictObject({ name: nameSchema, requestId: z.string().min(1).max(200) }),
-        response: { 202: accepted },
+        response: { 202: acceptedSchema },
       },
     },
     async (request, reply) => {
       const result = await instances.deployRequested(request.body.name, request.body.requestId);
-      return reply.status(202).send(result as z.infer<typeof accepted>);
+      return reply.status(202).send(result);
     },
   );
 
@@ -143,12 +143,12 @@ export function instanceRoutes(app: HttpApp, deps: InstanceRouteDeps): void {
           summary,
           description: `${description} Repeating it is harmless.`,
           body: z.strictObject({ instanceName: nameSchema }),
-          response: { 202: accepted },
+          response: { 202: acceptedSchema },
         },
       },
       async (request, reply) => {
         const row = await ownInstance(database, callerOf(request), request.body.instanceName);
-        return reply.status(202).send((await act(row)) as z.infer<typeof accepted>);
+        return reply.status(202).send(await act(row));
       },
     );
   };
@@ -177,13 +177,13 @@ export function instanceRoutes(app: HttpApp, deps: InstanceRouteDeps): void {
             path: ['replicas'],
             message: 'expected either replicas or min and max',
           }),
-        response: { 202: accepted },
+        response: { 202: acceptedSchema },
       },
     },
     async (request, reply) => {
       const { instanceName, ...wanted } = request.body;
       const row = await ownInstance(database, callerOf(request), instanceName);
-      return reply.status(202).send((await instances.scale(row, wanted)) as z.infer<typeof accepted>);
+      return reply.status(202).send(await instances.scale(row, wanted));
     },
   );
 }

@@ -1,14 +1,12 @@
 import { z } from 'zod';
-import { INSTANCE_STATES } from '../../domain/instance.ts';
 import { nameSchema } from '../../domain/names.ts';
 import { callerOf, type HttpApp } from '../../kernel/http/app.ts';
 import type { Database } from '../../ports/database.ts';
+import { acceptedSchema } from './accepted.ts';
 import { ownInstance } from './access.ts';
 import type { Rollouts } from './rollouts.ts';
 import type { ApplicationManagerTables } from './store.ts';
 
-const accepted = z.object({ instanceName: z.string(), requestId: z.string(), state: z.enum(INSTANCE_STATES) });
-type Accepted = z.infer<typeof accepted>;
 const version = z.string().min(1).max(64);
 
 /** `/api/deployedApps/upgrade`, `rollback`, `restart`: another version, or new replicas, behind the same address. */
@@ -35,13 +33,13 @@ itself; \`rollout\` of the instance says how it goes. Repeating it is harmless, 
           version,
           config: z.record(z.string(), z.unknown()).optional(),
         }),
-        response: { 202: accepted },
+        response: { 202: acceptedSchema },
       },
     },
     async (request, reply) => {
       const { instanceName, version: wanted, config } = request.body;
       const row = await ownInstance(database, callerOf(request), instanceName);
-      return reply.status(202).send((await rollouts.upgrade(row, wanted, config)) as Accepted);
+      return reply.status(202).send(await rollouts.upgrade(row, wanted, config));
     },
   );
 
@@ -54,12 +52,12 @@ itself; \`rollout\` of the instance says how it goes. Repeating it is harmless, 
         summary: 'Brings an instance back to the version that ran before, or to the one named',
         description,
         body: z.strictObject({ instanceName: nameSchema, version: version.optional() }),
-        response: { 202: accepted },
+        response: { 202: acceptedSchema },
       },
     },
     async (request, reply) => {
       const row = await ownInstance(database, callerOf(request), request.body.instanceName);
-      return reply.status(202).send((await rollouts.rollback(row, request.body.version)) as Accepted);
+      return reply.status(202).send(await rollouts.rollback(row, request.body.version));
     },
   );
 
@@ -72,12 +70,12 @@ itself; \`rollout\` of the instance says how it goes. Repeating it is harmless, 
         summary: 'Replaces the replicas of an instance by new ones of the same version',
         description,
         body: z.strictObject({ instanceName: nameSchema }),
-        response: { 202: accepted },
+        response: { 202: acceptedSchema },
       },
     },
     async (request, reply) => {
       const row = await ownInstance(database, callerOf(request), request.body.instanceName);
-      return reply.status(202).send((await rollouts.restart(row)) as Accepted);
+      return reply.status(202).send(await rollouts.restart(row));
     },
   );
 }

@@ -1,0 +1,10 @@
+import { z } from 'zod';
+import { INSTANCE_STATES } from '../../domain/instance.ts';
+
+/** What a command on an instance answers at once; the rest shows in the instance's state. */
+export const acceptedSchema = z.object({
+  instanceName: z.string(),
+  requestId: z.string(),
+  state: z.enum(INSTANCE_STATES),
+});
+export type Accepted = z.infer<typeof acceptedSchema>;
