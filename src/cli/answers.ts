@@ -60,6 +60,14 @@ export const instanceAnswer = z.looseObject({
   config: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])),
   reason: z.string().optional(),
   lastLogLines: z.array(z.string()).optional(),
+  rollout: z
+    .looseObject({
+      version: z.string(),
+      state: z.string(),
+      reason: z.string().optional(),
+      lastLogLines: z.array(z.string()).optional(),
+    })
+    .optional(),
   createdAt: z.string(),
   createdBy: z.string(),
 });
@@ -101,6 +109,8 @@ export const nodesAnswer = z.looseObject({
     }),
   ),
 });
+
+export const wishedAnswer = z.looseObject({ name: z.string(), state: z.string() });
 
 export const loginAnswer = z.looseObject({ token: z.string(), role: z.string(), expiresAt: z.string() });
 

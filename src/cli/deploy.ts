@@ -1,11 +1,10 @@
 import type { Command } from 'commander';
-import { AvkError } from '../domain/errors.ts';
-import { acceptedAnswer, appsAnswer, type Instance, timelineAnswer } from './answers.ts';
-import type { Client } from './client.ts';
+import { acceptedAnswer, type Instance } from './answers.ts';
 import { type Context, clientCommand, contextOf, interrupted, wholeNumber } from './command.ts';
 import { printable } from './format.ts';
-import { collectSetting, typedSettings } from './settings.ts';
-import { instancePath, waitUntil } from './wait.ts';
+import { collectSetting, settingsFor } from './settings.ts';
+import { stepTeller } from './steps.ts';
+import { waitUntil } from './wait.ts';
 
 interface Options {
   url?: string;
@@ -57,7 +56,7 @@ async function deploy(context: Context, app: string, options: Options): Promise<
   }
   const instance = await waitUntil(client, name, ({ state }) => SETTLED.has(state), {
     signal: interrupted(),
-    look: out.json ? async () => undefined : stepTeller(context),
+    look: out.json ? async () => undefined : stepTeller(context, ({ createdAt }) => Date.parse(createdAt)),
   });
   if (out.json) out.document(instance);
   if (instance.state === 'running') {
@@ -68,22 +67,6 @@ async function deploy(context: Context, app: string, options: Options): Promise<
   tellFailure(context, instance);
 }
 
-/** Prints each new line of the timeline once, with the time since the deployment was asked for. */
-function stepTeller({ client, out }: Context): (instance: Instance) => Promise<void> {
-  let told = -1;
-  return async (instance) => {
-    const began = Date.parse(instance.createdAt);
-    const { events } = await client.get(`${instancePath(instance.instanceName)}/events?tail=1000`, timelineAnswer);
-    // Earlier ones are of an earlier instance of this name.
-    const ours = events.filter(({ ts }) => Date.parse(ts) >= began);
-    for (const { ts, kind, text } of ours.slice(told + 1)) {
-      const elapsed = `${((Date.parse(ts) - began) / 1000).toFixed(1)} s`;
-      out.say(`${out.paint('dim', elapsed.padStart(8))}  ${kind.padEnd(10)} ${printable(text, false)}`);
-      told += 1;
-    }
-  };
-}
-
 function tellFailure({ out }: Context, instance: Instance): void {
   const { instanceName: name, state, reason, lastLogLines } = instance;
   const text = `${name} ${state === 'failed' ? 'failed' : `is ${state}`}${reason ? `: ${reason}` : ''}`;
@@ -92,24 +75,6 @@ function tellFailure({ out }: Context, instance: Instance): void {
   for (const line of lastLogLines ?? []) process.stderr.write(`  | ${printable(line, false)}\n`);
   if (state === 'failed')
     out.hint(`What it went through: npx avishkar events ${name}; its build: npx avishkar logs ${name} --build`);
-}
-
-/** Settings from the command line, with the types that the app's version gives them. */
-export async function settingsFor(
-  client: Client,
-  app: string,
-  version: string | undefined,
-  given: ReadonlyMap<string, string>,
-): Promise<Record<string, unknown>> {
-  const { apps } = await client.get('/api/baseApp/getapps/', appsAnswer);
-  const found = apps.find(({ name }) => name.toLowerCase() === app.toLowerCase());
-  if (!found) {
-    const known = apps.map(({ name }) => name).join(', ');
-    throw new AvkError('AVK_NOT_FOUND', `there is no app ${app}; ${known ? `there is ${known}` : 'upload it first'}`);
-  }
-  const chosen = version === undefined ? found.versions[0] : found.versions.find((one) => one.version === version);
-  // Without a manifest the platform says what is wrong with the version.
-  return typedSettings(given, chosen?.manifest.config ?? []);
 }
 
 export function pick<K extends string, V>(key: K, value: V | undefined): Partial<Record<K, V>> {

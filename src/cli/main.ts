@@ -5,6 +5,7 @@ import { auditCommand } from './audit.ts';
 import { backupCommand, restoreCommand } from './backup.ts';
 import { deployCommand } from './deploy.ts';
 import { doctorCommand } from './doctor.ts';
+import { drainCommand, resumeCommand } from './drain.ts';
 import { eventsCommand } from './events.ts';
 import { loginCommand } from './login.ts';
 import { logoutCommand } from './logout.ts';
@@ -15,6 +16,7 @@ import { reportError, surviveClosedPipes } from './output.ts';
 import { passwdCommand } from './passwd.ts';
 import { platformCommand } from './platform.ts';
 import { psCommand } from './ps.ts';
+import { restartCommand, rollbackCommand, upgradeCommand } from './rollout.ts';
 import { scaleCommand } from './scale.ts';
 import { scheduleCommand } from './schedule.ts';
 import { cancelCommand, stopCommand } from './stop.ts';
@@ -44,6 +46,9 @@ for (const command of [
   psCommand(),
   logsCommand(),
   scaleCommand(),
+  upgradeCommand(),
+  rollbackCommand(),
+  restartCommand(),
   stopCommand(),
   cancelCommand(),
   eventsCommand(),
@@ -56,6 +61,8 @@ for (const command of [
   usersCommand(),
   tokensCommand(),
   auditCommand(),
+  drainCommand(),
+  resumeCommand(),
 ]) {
   prepare(command, command.name());
   program.addCommand(command);

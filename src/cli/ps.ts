@@ -67,6 +67,10 @@ function detail(instance: Instance, paint: Paint, now: number): string {
     ['Deployed', `${ago(instance.createdAt, now)} by ${instance.createdBy}`],
     ['Replicas', scale.min === scale.max ? String(scale.min) : `${scale.min} to ${scale.max}`],
   ];
+  const { rollout } = instance;
+  if (rollout) {
+    facts.push(['Rollout', `${rollout.version} ${rollout.state}${rollout.reason ? `: ${rollout.reason}` : ''}`]);
+  }
   const settings = Object.entries(config).map(([key, value]) => `${key}=${value}`);
   if (settings.length > 0) facts.push(['Settings', settings.join(' ')]);
   const head = facts.map(([name, value]) => `${paint('dim', name.padEnd(9))} ${value}\n`).join('');

@@ -11,9 +11,9 @@ import {
 } from './answers.ts';
 import { clock } from './clock.ts';
 import { type Context, clientCommand, contextOf, wholeNumber } from './command.ts';
-import { pick, settingsFor } from './deploy.ts';
+import { pick } from './deploy.ts';
 import { printable, table } from './format.ts';
-import { collectSetting } from './settings.ts';
+import { collectSetting, settingsFor } from './settings.ts';
 import { ownZone, relative, timeIn } from './times.ts';
 
 interface Options {

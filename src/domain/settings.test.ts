@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { AvkError } from './errors.ts';
 import { manifestSchema } from './manifest.ts';
-import { resolveSettings } from './settings.ts';
+import { keepSettings, resolveSettings } from './settings.ts';
 
 const manifest = manifestSchema.parse({
   name: 'web',
@@ -78,5 +78,52 @@ describe('settings', () => {
         .values.ROOM,
       'own',
     );
+  });
+});
+
+describe('settings kept for another version', () => {
+  const of = (config: object[]) => manifestSchema.parse({ ...manifest, config });
+  const had = { values: { ROOM: 'Lab', LIMIT: '26', LOUD: true }, secrets: { KEY: 'k', PIN: '4711' } };
+
+  test('what the version knows stays, with its own types; the rest is named', () => {
+    const next = of([
+      { key: 'ROOM' },
+      { key: 'LIMIT', type: 'number' },
+      { key: 'LOUD' },
+      { key: 'PIN', type: 'number', secret: true },
+      { key: 'NEW', default: 'n' },
+    ]);
+    assert.deepEqual(keepSettings(next, had, {}), {
+      settings: { values: { ROOM: 'Lab', LIMIT: 26, LOUD: 'true', NEW: 'n' }, secrets: { PIN: '4711' } },
+      dropped: ['KEY'],
+    });
+  });
+
+  test('a value may become a secret, but no secret a value that is shown', () => {
+    const next = of([{ key: 'KEY' }, { key: 'ROOM', secret: true }]);
+    const { settings, dropped } = keepSettings(next, had, {});
+    assert.deepEqual(settings, { values: {}, secrets: { ROOM: 'Lab' } });
+    assert.deepEqual(dropped, ['LIMIT', 'LOUD', 'KEY', 'PIN']);
+    assert.deepEqual(keepSettings(next, had, { KEY: 'shown' }).settings.values, { KEY: 'shown' });
+  });
+
+  test('what is given counts more than what was; null gives it up', () => {
+    const next = of([{ key: 'ROOM' }, { key: 'LIMIT', type: 'number' }]);
+    assert.deepEqual(keepSettings(next, had, { ROOM: 'Attic', LIMIT: null }).settings.values, { ROOM: 'Attic' });
+  });
+
+  test('what is missing, or was kept and does not fit, is refused by name', () => {
+    const next = of([
+      { key: 'ROOM', type: 'number' },
+      { key: 'FLOOR', required: true },
+    ]);
+    assert.throws(
+      () => keepSettings(next, had, {}),
+      (error) =>
+        error instanceof AvkError &&
+        error.code === 'AVK_UNACCEPTABLE' &&
+        error.errors.map(({ path }) => path).join() === 'config.ROOM,config.FLOOR',
+    );
+    assert.throws(() => keepSettings(next, had, { GONE: 1 }), /config\.GONE: unknown setting/);
   });
 });

@@ -361,6 +361,60 @@ describe('the command line against a platform', () => {
     assert.match(usage.stderr, /--start/);
   });
 
+  test('upgrade, rollback and restart tell their steps; one that is taken back says why', async () => {
+    const version = (number: string, main: string) =>
+      appOf('rolling', main, { version: number, health: { path: '/', startSeconds: 1 }, stopSeconds: 1 });
+    const serving = (text: string): string =>
+      `require('node:http').createServer((q, s) => s.end('${text} ' + process.env.ROOM)).listen(process.env.PORT);`;
+    const settings = { config: [{ key: 'ROOM', default: 'Lab' }] };
+    const upload = async (files: Record<string, string>): Promise<void> => {
+      const manifest = { ...JSON.parse(files['app.json'] ?? ''), ...settings };
+      const path = appFolder(`rolling-${manifest.version}`, { ...files, 'app.json': JSON.stringify(manifest) });
+      assert.equal((await run('upload', path)).code, 0);
+    };
+    await upload(version('1.0.0', serving('one')));
+    await upload(version('2.0.0', serving('two')));
+    await upload(version('3.0.0', 'console.log("no disc in drive"); process.exit(7);'));
+    const deployed = await json('deploy', 'rolling', '--version', '1.0.0', '--name', 'roll');
+    const endpoint = String(deployed.endpoint);
+    const upgraded = await run('upgrade', 'roll', '2.0.0', '--set', 'ROOM=Attic');
+    assert.equal(upgraded.code, 0, upgraded.stderr);
+    const steps = upgraded.stdout.split('\n').flatMap((line) => /^ +[\d.]+ s {2}(\w+) /.exec(line)?.[1] ?? []);
+    assert.deepEqual([steps[0], steps.at(-1)], ['upgrading', 'upgraded']);
+    assert.ok(upgraded.stdout.includes(`roll runs 2.0.0 at ${endpoint}`), upgraded.stdout);
+    assert.equal(await (await fetch(endpoint)).text(), 'two Attic');
+
+    const failed = await run('upgrade', 'roll', '3.0.0');
+    assert.equal(failed.code, 1);
+    assert.match(failed.stderr, /roll still runs 2\.0\.0: the upgrade was rolled back: .*code 7.*no disc in drive/);
+    assert.match(failed.stderr, /\| no disc in drive/);
+    assert.match((await run('ps', 'roll')).stdout, /Rollout +3\.0\.0 rolled back: /);
+    const restarted = await run('restart', 'roll');
+    assert.equal(restarted.code, 0, restarted.stderr);
+    const back = await json('rollback', 'roll');
+    assert.deepEqual([back.version, back.state], ['1.0.0', 'running']);
+    assert.equal(await (await fetch(endpoint)).text(), 'one Attic');
+    assert.match((await run('rollback', 'roll')).stderr, /has run no other version.*\(AVK_CONFLICT\)/);
+    assert.match((await run('upgrade', 'roll', '9')).stderr, /no version 9; there is 3\.0\.0, 2\.0\.0, 1\.0\.0/);
+    const queued = await run('restart', 'roll', '--no-wait', '--json');
+    assert.deepEqual([queued.code, JSON.parse(queued.stdout).instanceName], [0, 'roll']);
+    assert.equal((await run('stop', 'roll')).code, 0);
+  });
+
+  test('drain empties a machine or says why not, resume takes it into use again', async () => {
+    const stuck = await run('drain', 'node1');
+    assert.equal(stuck.code, 1);
+    assert.match(stuck.stderr, /node1 is draining: 1 replica has nowhere to go: no machine can take it/);
+    assert.match((await run('nodes')).stdout, /^node1 .* draining .* nowhere to go/m);
+    assert.equal((await run('drain', 'node1', '--no-wait')).stdout, 'node1 is draining.\n');
+    assert.equal((await run('resume', 'node1')).stdout, 'node1 is ready.\n');
+    const unknown = await run('drain', 'node7');
+    assert.equal(unknown.code, 1);
+    assert.match(unknown.stderr, /no machine node7; there is node1 \(AVK_NOT_FOUND\)/);
+    const drained = await json('resume', 'node1');
+    assert.deepEqual(drained, { name: 'node1', state: 'ready' });
+  });
+
   test('stop ends the instance, and stopping again is harmless', async () => {
     for (let n = 0; n < 2; n += 1) {
       const { code, stdout } = await run('stop', 'room-comfort-1');

@@ -24,7 +24,16 @@ const KILLABLE = join(ROOT, 'test/support/killable.ts');
 const SETTLED = ['running', 'stopped', 'failed', 'cancelled'];
 
 /** What is asked of the platform that dies, so that the named step is on the way. */
-type Scenario = 'deploy' | 'stop' | 'scale' | 'fail' | 'cancel' | 'answer a bare message' | 'remove a version';
+type Scenario =
+  | 'deploy'
+  | 'stop'
+  | 'scale'
+  | 'upgrade'
+  | 'withdraw an upgrade'
+  | 'fail'
+  | 'cancel'
+  | 'answer a bare message'
+  | 'remove a version';
 
 const both = (step: string): string[] => [`${step}.before`, `${step}.after`];
 
@@ -49,6 +58,18 @@ const POINTS: Record<Scenario, string[]> = {
   ],
   stop: [...both('stop.deregister.entered'), ...both('stop.deregister.finished'), 'stop.end.ended.after'],
   scale: [...both('scale.tell.entered'), ...both('scale.tell.finished'), 'scale.end.ended.after'],
+  upgrade: [
+    ...both('rollout.populate.entered'),
+    ...both('rollout.populate.finished'),
+    'rollout.tell.entered.after',
+    ...both('rollout.tell.finished'),
+    'rollout.end.ended.after',
+  ],
+  'withdraw an upgrade': [
+    ...both('withdraw.tell.entered'),
+    ...both('withdraw.tell.finished'),
+    'withdraw.end.ended.after',
+  ],
   fail: [
     ...both('deploy.start.failed'),
     ...both('deploy.start.undone'),
@@ -68,7 +89,11 @@ describe('kill -9 of the platform', () => {
     home = newHome();
     const platform = await startPlatform({ home, entry: KILLABLE });
     const api = await signIn(platform.url);
-    await api.provide(webApp('web'));
+    const sick = { version: '3.0.0', health: { path: '/', startSeconds: 60 } };
+    await api.provide(appOf('web', 'setInterval(() => {}, 1000);', sick));
+    await api.provide(webApp('web', { version: '2.0.0' }));
+    // Uploaded last, so the one that is deployed without a word.
+    await api.provide(webApp('web', { version: '1.0.0' }));
     await api.provide(appOf('broken', 'console.log("about to fail"); process.exit(7);'));
     await api.provide(appOf('silent', 'setInterval(() => {}, 1000);', { health: { path: '/', startSeconds: 60 } }));
     await platform.stop();
@@ -89,6 +114,8 @@ describe('kill -9 of the platform', () => {
           const api = await signIn(platform.url);
           const instance = await settles(api, name);
           assert.equal(instance?.state, EXPECTED[scenario], instance?.reason);
+          if (scenario in VERSION)
+            await eventually(async () => (await api.instance(name)).version === VERSION[scenario]);
           await oneSetOfReplicas(api, home);
           if (scenario === 'remove a version') await removedForGood(api, home);
           if (scenario === 'fail')
@@ -113,6 +140,13 @@ describe('kill -9 of the platform', () => {
     await api.reaches('whole-life', 'running');
     await api.post('/api/deployedApps/scale/', { instanceName: 'whole-life', replicas: 2 });
     await eventually(() => readFileSync(file, 'utf8').includes('scale.end.ended.after'));
+    await upgrade(api, 'whole-life', '2.0.0');
+    await eventually(() => readFileSync(file, 'utf8').includes('rollout.end.ended.after'));
+    await eventually(async () => (await api.instance('whole-life')).rollout === undefined);
+    await upgrade(api, 'whole-life', '3.0.0');
+    await eventually(async () => (await api.instance('whole-life')).replicas.length === 3);
+    await api.post('/api/deployedApps/cancel/', { instanceName: 'whole-life' });
+    await eventually(() => readFileSync(file, 'utf8').includes('withdraw.end.ended.after'));
     await api.deploy('broken', { instanceName: 'short-life' });
     await api.reaches('short-life', 'failed');
     await stopAll(api);
@@ -151,11 +185,16 @@ const EXPECTED: Record<Scenario, string> = {
   deploy: 'running',
   stop: 'stopped',
   scale: 'running',
+  upgrade: 'running',
+  'withdraw an upgrade': 'running',
   fail: 'failed',
   cancel: 'cancelled',
   'answer a bare message': 'running',
   'remove a version': 'stopped',
 };
+
+/** The version that it is to run in the end. */
+const VERSION: Partial<Record<Scenario, string>> = { upgrade: '2.0.0', 'withdraw an upgrade': '1.0.0' };
 
 /** Starts a platform that dies at the point, brings it there, and waits for its death. */
 async function dieAt(home: Home, point: string, scenario: Scenario, name: string): Promise<void> {
@@ -179,7 +218,12 @@ async function ask(platform: ReturnType<typeof spawnPlatform>, scenario: Scenari
   }
   const app = { fail: 'broken', cancel: 'silent' }[scenario as string] ?? 'web';
   await quietly(api.deploy(app, { instanceName: name }));
-  if (scenario === 'stop' || scenario === 'scale') await api.reaches(name, 'running');
+  if (scenario !== 'deploy' && app === 'web') await api.reaches(name, 'running');
+  if (scenario === 'upgrade') await quietly(upgrade(api, name, '2.0.0'));
+  if (scenario === 'withdraw an upgrade') {
+    await upgrade(api, name, '3.0.0');
+    await quietly(api.post('/api/deployedApps/cancel/', { instanceName: name }));
+  }
   if (scenario === 'stop') await quietly(api.stop(name));
   if (scenario === 'scale') await quietly(api.post('/api/deployedApps/scale/', { instanceName: name, replicas: 2 }));
   if (scenario === 'cancel') {
@@ -214,6 +258,10 @@ async function removedForGood(api: Api, home: Home): Promise<void> {
   assert.ok(apps.every((app) => app.name !== REMOVED));
 }
 
+function upgrade(api: Api, instanceName: string, version: string): Promise<unknown> {
+  return api.post('/api/deployedApps/upgrade/', { instanceName, version });
+}
+
 /** What a program sends that knows the starting document and nothing else; put on the bus while the platform is down. */
 async function sendBareMessage(home: Home, msg: string): Promise<void> {
   const bus = createSqliteBus({ path: join(home.directory, 'state', 'bus.db'), clock: systemClock });
@@ -233,6 +281,10 @@ async function churn(api: Api, round: number): Promise<void> {
     for (let n = 0; n < 8; n += 1) {
       const instance = (await api.instances())[n];
       if (instance?.state === 'running') await api.stop(instance.instanceName);
+      const other = (await api.instances()).findLast(
+        ({ state, version }) => state === 'running' && version === '1.0.0',
+      );
+      if (other) await upgrade(api, other.instanceName, '2.0.0').catch(() => null);
       await api.deploy('web', { instanceName: `churn-${(round + n) % 8}` }).catch(() => null);
     }
   } catch {
@@ -256,7 +308,12 @@ async function oneSetOfReplicas(api: Api, home: Home): Promise<void> {
   const instances = await eventually(
     async () => {
       const all = await api.instances();
-      for (const { instanceName, state, replicas } of all) {
+      for (const { instanceName, state, replicas, generation, rollout } of all) {
+        assert.notEqual(rollout?.state, 'under way', instanceName);
+        assert.ok(
+          replicas.every((replica) => replica.generation === generation),
+          instanceName,
+        );
         const ids = replicas.filter((replica) => replica.state === 'healthy').map((replica) => replica.id);
         if (state !== 'running') assert.deepEqual(ids, [], instanceName);
         else

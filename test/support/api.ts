@@ -5,15 +5,20 @@ import { zipOf } from './zip.ts';
 
 export interface Instance {
   instanceName: string;
+  version: string;
   state: string;
   endpoint: string | null;
   generation: number;
   node: string | null;
   reason?: string;
   lastLogLines?: string[];
+  rollout?: { version: string; state: string; reason?: string; lastLogLines?: string[] };
+  scale: { min: number; max: number };
+  config: Record<string, unknown>;
   replicas: {
     name: string;
     id: string;
+    generation: number;
     node: string;
     hostPort: number;
     state: string;

@@ -39,6 +39,7 @@ export const INSTANCE = {
     {
       name: 'room-comfort-1_instance_1',
       id: '0b1f7c54-6f0a-4a3e-8f6b-1f2e3d4c5b6a',
+      generation: 1,
       node: 'node1',
       hostPort: 20_000,
       state: 'healthy',

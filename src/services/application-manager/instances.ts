@@ -1,26 +1,22 @@
 import { AvkError } from '../../domain/errors.ts';
-import { DEPLOYING, ENDED, type InstanceSpec } from '../../domain/instance.ts';
+import { DEPLOYING, ENDED, type InstanceSpec, type InstanceState } from '../../domain/instance.ts';
 import { type Manifest, type Runtime, type Scale, scaleSchema, unsupportedRuntime } from '../../domain/manifest.ts';
 import { isReserved, nameKey } from '../../domain/names.ts';
-import { MASK, resolveSettings } from '../../domain/settings.ts';
+import { resolveSettings } from '../../domain/settings.ts';
 import type { Events } from '../../kernel/events.ts';
 import type { Messenger, Unit } from '../../kernel/messenger.ts';
 import type { Sagas } from '../../kernel/saga-definition.ts';
 import type { SecretBox } from '../../kernel/secret-box.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Random } from '../../ports/random.ts';
-import { DEPLOYED_APPS, type LaunchContext } from './launch-saga.ts';
+import type { Accepted } from './accepted.ts';
+import { makeSpec, unknownApp } from './instance-spec.ts';
+import type { LaunchContext } from './launch-saga.ts';
 import { requireStarted } from './platform-gate.ts';
+import type { Rollouts } from './rollouts.ts';
 import type { ScaleContext } from './scale-saga.ts';
 import { readKept } from './schedule-store.ts';
-import {
-  type ApplicationManagerTables,
-  type InstanceRow,
-  imageName,
-  manifestOf,
-  readBaseApp,
-  readInstance,
-} from './store.ts';
+import { type ApplicationManagerTables, type InstanceRow, manifestOf, readBaseApp, readInstance } from './store.ts';
 import { type LiveEvent, note } from './timeline.ts';
 
 export interface DeployRequest {
@@ -29,13 +25,6 @@ export interface DeployRequest {
   instanceName?: string | undefined;
   config?: Record<string, unknown> | undefined;
   scale?: Partial<Scale> | undefined;
-}
-
-/** What a command answers at once; the rest shows in the instance's state. */
-export interface Accepted {
-  instanceName: string;
-  requestId: string;
-  state: string;
 }
 
 /** What users ask of instances. Each is one transaction; all that takes time follows from it. */
@@ -80,6 +69,7 @@ export interface InstancesDeps {
   random: Random;
   /** The kinds of apps that the machines can run. */
   runtimes: readonly Runtime[];
+  rollouts: Pick<Rollouts, 'giveUp'>;
 }
 
 /** Whose instances are that no user asked for. */
@@ -124,6 +114,7 @@ export function createInstances(deps: InstancesDeps): Instances {
       throw new AvkError('AVK_NAME_TAKEN', `${before.name} is ${before.state}; stop it first or choose another name`);
     }
     await unit.tx.deleteFrom('instances').where('name_key', '=', row.name_key).execute();
+    await unit.tx.deleteFrom('earlier_versions').where('name_key', '=', row.name_key).execute();
     await unit.tx.insertInto('instances').values(row).execute();
     const text = `deploying ${row.app_name} ${row.version}`;
     await note(unit, events, row, { at: row.created_at, kind: 'requested', text });
@@ -134,30 +125,15 @@ export function createInstances(deps: InstancesDeps): Instances {
 
   async function draft(unit: Unit<T>, request: DeployRequest, by: string, requestId: string): Promise<Draft> {
     const app = await readBaseApp(unit.tx, request.appName, request.version);
-    if (!app) throw await unknownApp(unit, request);
+    if (!app) throw await unknownApp(unit.tx, request.appName, request.version);
     const manifest = manifestOf(app);
     if (!deps.runtimes.includes(manifest.runtime)) throw unsupportedRuntime(manifest.runtime, deps.runtimes);
     const settings = resolveSettings(manifest, request.config ?? {});
     const scale = mergeScale(manifest, request.scale);
     const name = request.instanceName ?? (await firstFreeName(unit, app.name));
     const before = await readInstance(unit.tx, name);
-    const generation = (before?.generation ?? 0) + 1;
-    const sealed = Object.fromEntries(
-      Object.entries(settings.secrets).map(([key, value]) => [key, deps.secrets.seal(value)]),
-    );
-    const values = Object.fromEntries(Object.entries(settings.values).map(([key, value]) => [key, String(value)]));
-    const spec: InstanceSpec = {
-      instance: name,
-      generation,
-      appName: app.name,
-      version: app.version,
-      image: imageName(app),
-      bundle: { container: DEPLOYED_APPS, key: `${name}/${generation}.zip` },
-      manifest,
-      env: { ...manifest.env, ...values },
-      sealed,
-      scale,
-    };
+    const generation = (before?.highest_generation ?? 0) + 1;
+    const { spec, config, stored } = makeSpec({ name, generation, app, settings, scale, secrets: deps.secrets });
     const now = clock.now();
     const row: InstanceRow = {
       name_key: nameKey(name),
@@ -167,22 +143,21 @@ export function createInstances(deps: InstancesDeps): Instances {
       state: 'requested',
       ending: null,
       generation,
+      highest_generation: generation,
       spec: JSON.stringify(spec),
-      config: JSON.stringify({
-        ...settings.values,
-        ...Object.fromEntries(Object.keys(sealed).map((key) => [key, MASK])),
-      }),
+      config,
       request_id: requestId,
       endpoint: null,
       node: null,
       reason: null,
       last_log_lines: null,
+      rollout: null,
       created_at: now,
       created_by: by,
       updated_at: now,
       previous_version: before ? previousVersion(before, app) : null,
     };
-    return { row, spec, source: app.blob_key, settings: { values: settings.values, sealed }, before };
+    return { row, spec, source: app.blob_key, settings: stored, before };
   }
 
   async function end(instance: InstanceRow, ending: 'stopped' | 'cancelled'): Promise<Accepted> {
@@ -204,7 +179,7 @@ export function createInstances(deps: InstancesDeps): Instances {
         `${row.name} is scheduled and does not run; pause or delete its schedule instead`,
       );
     }
-    const accepted = (state: string, id = row.request_id): Accepted => ({
+    const accepted = (state: InstanceState, id = row.request_id): Accepted => ({
       instanceName: row.name,
       requestId: id,
       state,
@@ -212,6 +187,7 @@ export function createInstances(deps: InstancesDeps): Instances {
     if (ENDED.includes(row.state)) return accepted(row.state);
     // A stop that failed said so in the reason; then asking again asks again.
     if (row.state === 'stopping' && row.reason === null) return accepted('stopping');
+    if (ending === 'cancelled' && (await deps.rollouts.giveUp(unit, row, requestId))) return accepted(row.state);
     if (ending === 'cancelled' && row.state !== 'stopping' && !DEPLOYING.includes(row.state)) {
       throw new AvkError(
         'AVK_CONFLICT',
@@ -227,6 +203,7 @@ export function createInstances(deps: InstancesDeps): Instances {
     });
     // The launch still runs: taking it back is all there is to do, and it reports by itself.
     const launching = await sagas.cancel(unit, 'launch', row.name, 'cancelled on request');
+    await sagas.cancel(unit, 'rollout', row.name, 'stopped on request');
     await unit.tx
       .updateTable('instances')
       .set({
@@ -370,22 +347,4 @@ async function firstFreeName(unit: Unit<T>, app: string): Promise<string> {
     if (!taken.has(nameKey(name)) && !isReserved(name)) return name;
   }
   throw new AvkError('AVK_CONFLICT', `no name of the form ${app}-N is free`);
-}
-
-async function unknownApp(unit: Unit<T>, request: DeployRequest): Promise<AvkError> {
-  const known = await unit.tx
-    .selectFrom('base_apps')
-    .select('version')
-    .where('name_key', '=', nameKey(request.appName))
-    .orderBy('serial', 'desc')
-    .execute();
-  if (known.length === 0) return new AvkError('AVK_NOT_FOUND', `there is no app ${request.appName}; upload it first`);
-  const versions = known.map((row) => row.version).join(', ');
-  return new AvkError(
-    'AVK_UNACCEPTABLE',
-    `${request.appName} has no version ${request.version}; there is ${versions}`,
-    {
-      errors: [{ path: 'version', message: `expected one of ${versions}`, received: request.version ?? '' }],
-    },
-  );
 }

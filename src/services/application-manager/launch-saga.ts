@@ -31,12 +31,7 @@ export function launchSaga(deps: {
         name: 'populate',
         deadlineMs: () => POPULATE_DEADLINE_MS,
         async run(context) {
-          const { bundle } = context.spec;
-          const settings = Buffer.from(JSON.stringify(context.settings, null, 2));
-          await Promise.all([
-            deps.blobs.copy({ container: BASE_APPS, key: context.source }, bundle),
-            deps.blobs.put(bundle.container, settingsKey(bundle.key), settings),
-          ]);
+          await populateBundle(deps.blobs, context);
           return {};
         },
         async undo(context) {
@@ -54,6 +49,17 @@ export function launchSaga(deps: {
       await deps.onFailed(unit, saga.requestId, saga.subject, failure.reason);
     },
   };
+}
+
+/** Copies the uploaded zip and writes the settings beside it. Harmless when repeated. */
+export async function populateBundle(
+  blobs: BlobStore,
+  { spec, source, settings }: Pick<LaunchContext, 'spec' | 'source' | 'settings'>,
+): Promise<void> {
+  await Promise.all([
+    blobs.copy({ container: BASE_APPS, key: source }, spec.bundle),
+    blobs.put(spec.bundle.container, settingsKey(spec.bundle.key), Buffer.from(JSON.stringify(settings, null, 2))),
+  ]);
 }
 
 /** Removes what `populate` made. Harmless when repeated. */

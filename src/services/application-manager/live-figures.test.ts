@@ -37,6 +37,7 @@ describe('live figures', () => {
       state,
       ending: null,
       generation: 1,
+      highest_generation: 1,
       spec: '{}',
       config: '{}',
       request_id: 'r',

@@ -3,6 +3,7 @@ import type { Events } from '../../kernel/events.ts';
 import type { Message, Messenger, Unit } from '../../kernel/messenger.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Log } from '../../ports/log.ts';
+import { rolloutOf } from './rollout-state.ts';
 import { type ApplicationManagerTables, type InstanceRow, readInstance } from './store.ts';
 import { type LiveEvent, note } from './timeline.ts';
 
@@ -15,8 +16,8 @@ export interface ReportsDeps {
   log: Log;
   /** What follows from an instance's end in the same transaction. */
   onEnding: (unit: Unit<T>, name: string) => Promise<void>;
-  /** Told when an instance ended, after the commit. */
-  onEnded: (spec: InstanceSpec) => void;
+  /** Told which bundles an instance that ended does not need any more, after the commit. */
+  onUseless: (specs: readonly InstanceSpec[]) => void;
 }
 
 export interface Reports {
@@ -110,9 +111,11 @@ export function handleReports(deps: ReportsDeps): Reports {
       last_log_lines: failed ? JSON.stringify(lines.map(String)) : null,
       endpoint: null,
       ending: null,
+      rollout: null,
     });
     await deps.onEnding(unit, row.name);
-    unit.after(() => deps.onEnded(JSON.parse(row.spec) as InstanceSpec));
+    const others = rolloutOf(row)?.candidates.map(({ spec }) => spec) ?? [];
+    unit.after(() => deps.onUseless([JSON.parse(row.spec) as InstanceSpec, ...others]));
   }
 
   async function become(

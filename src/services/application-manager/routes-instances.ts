@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { AvkError } from '../../domain/errors.ts';
-import { DEPLOYING, INSTANCE_STATES } from '../../domain/instance.ts';
+import { DEPLOYING } from '../../domain/instance.ts';
 import { nameSchema } from '../../domain/names.ts';
 import type { Principal } from '../../kernel/auth.ts';
 import { callerOf, type HttpApp } from '../../kernel/http/app.ts';
@@ -8,9 +8,10 @@ import type { ServiceClient } from '../../kernel/service-client.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Database } from '../../ports/database.ts';
 import type { Log } from '../../ports/log.ts';
+import { type Accepted, acceptedSchema } from './accepted.ts';
 import { maySee, ownInstance } from './access.ts';
 import { INSTANCE, REQUEST_ID } from './examples.ts';
-import type { Accepted, Instances } from './instances.ts';
+import type { Instances } from './instances.ts';
 import type { ApplicationManagerTables, InstanceRow } from './store.ts';
 import { instanceSchema, withReplicas } from './view.ts';
 
@@ -22,9 +23,6 @@ export interface InstanceRouteDeps {
   log: Log;
 }
 
-const accepted = z
-  .object({ instanceName: z.string(), requestId: z.string(), state: z.enum(INSTANCE_STATES) })
-  .meta({ example: { instanceName: INSTANCE.instanceName, requestId: REQUEST_ID, state: 'requested' } });
 const instanceList = z.object({ apps: z.array(instanceSchema) }).meta({ example: { apps: [INSTANCE] } });
 const instanceName = nameSchema.meta({ example: INSTANCE.instanceName });
 const count = z.int().min(1).max(100);
@@ -117,13 +115,13 @@ export function instanceRoutes(app: HttpApp, deps: InstanceRouteDeps): void {
         description: `${description} With the header Idempotency-Key a repeated request gets the first one's answer.`,
         headers: z.object({ 'idempotency-key': z.string().min(1).max(200).optional() }),
         body: z.strictObject(deployShape),
-        response: { 202: accepted },
+        response: { 202: acceptedSchema },
       },
     },
     async (request, reply) => {
       const by = callerOf(request).name;
       const result = await instances.deploy(request.body, by, request.headers['idempotency-key']);
-      return reply.status(202).send(result as z.infer<typeof accepted>);
+      return reply.status(202).send(result);
     },
   );
 
@@ -139,12 +137,12 @@ export function instanceRoutes(app: HttpApp, deps: InstanceRouteDeps): void {
           name: instanceName,
           requestId: z.string().min(1).max(200).meta({ example: REQUEST_ID }),
         }),
-        response: { 202: accepted },
+        response: { 202: acceptedSchema },
       },
     },
     async (request, reply) => {
       const result = await instances.deployRequested(request.body.name, request.body.requestId);
-      return reply.status(202).send(result as z.infer<typeof accepted>);
+      return reply.status(202).send(result);
     },
   );
 
@@ -158,12 +156,12 @@ export function instanceRoutes(app: HttpApp, deps: InstanceRouteDeps): void {
           summary,
           description: `${description} Repeating it is harmless.`,
           body: z.strictObject({ instanceName }),
-          response: { 202: accepted },
+          response: { 202: acceptedSchema },
         },
       },
       async (request, reply) => {
         const row = await ownInstance(database, callerOf(request), request.body.instanceName);
-        return reply.status(202).send((await act(row)) as z.infer<typeof accepted>);
+        return reply.status(202).send(await act(row));
       },
     );
   };
@@ -193,13 +191,13 @@ export function instanceRoutes(app: HttpApp, deps: InstanceRouteDeps): void {
             message: 'expected either replicas or min and max',
           })
           .meta({ example: { instanceName: INSTANCE.instanceName, min: 2, max: 5 } }),
-        response: { 202: accepted },
+        response: { 202: acceptedSchema },
       },
     },
     async (request, reply) => {
       const { instanceName, ...wanted } = request.body;
       const row = await ownInstance(database, callerOf(request), instanceName);
-      return reply.status(202).send((await instances.scale(row, wanted)) as z.infer<typeof accepted>);
+      return reply.status(202).send(await instances.scale(row, wanted));
     },
   );
 }

@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { NODE_STATES } from '../../domain/node.ts';
 import type { Events } from '../../kernel/events.ts';
 import { callerOf, type HttpApp } from '../../kernel/http/app.ts';
 import { EVENT_STREAM, sendEvents } from '../../kernel/http/stream.ts';
@@ -7,7 +6,6 @@ import { SERVICES } from '../../kernel/service.ts';
 import type { ServiceClient } from '../../kernel/service-client.ts';
 import type { Clock } from '../../ports/clock.ts';
 import { maySee } from './access.ts';
-import { NODE } from './examples.ts';
 import type { LiveFigures } from './live-figures.ts';
 import type { PlatformGate } from './platform-gate.ts';
 import { type PlatformStatus, platformStatusSchema } from './platform-status.ts';
@@ -52,36 +50,9 @@ const check = z.object({
   reason: z.string().optional(),
 });
 
-const node = z.object({
-  name: z.string(),
-  address: z.string(),
-  state: z.enum(NODE_STATES),
-  cpuPercent: z.number(),
-  memoryPercent: z.number(),
-  diskPercent: z.number(),
-  score: z.number(),
-  replicas: z.number(),
-  lastSeen: z.string().nullable(),
-  reason: z.string().optional(),
-});
-
 /** What the application manager relays to the other services, as the one door for the front end. */
 export function platformRoutes(app: HttpApp, deps: PlatformRouteDeps): void {
   const description = 'Called by the front end and the CLI.';
-
-  app.get(
-    '/api/nodes/',
-    {
-      config: { access: 'user' },
-      schema: {
-        tags: ['nodes'],
-        summary: 'All machines',
-        description,
-        response: { 200: z.object({ nodes: z.array(node) }).meta({ example: { nodes: [NODE] } }) },
-      },
-    },
-    async () => (await deps.client.call('node-manager', 'GET', '/nodes')) as { nodes: z.infer<typeof node>[] },
-  );
 
   app.get(
     '/api/platform/status/',

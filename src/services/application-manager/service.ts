@@ -25,12 +25,18 @@ import { instanceMetrics } from './metrics.ts';
 import { createPlatformGate, type PlatformNews } from './platform-gate.ts';
 import { createPlatformStatus } from './platform-status.ts';
 import { handleReports, type Reports } from './reports.ts';
+import { handleRolloutReports } from './rollout-reports.ts';
+import { rolloutSaga, withdrawSaga } from './rollout-saga.ts';
+import { underWay } from './rollout-state.ts';
+import { createRollouts } from './rollouts.ts';
 import { appRoutes } from './routes-apps.ts';
 import { historyRoutes } from './routes-history.ts';
 import { instanceRoutes } from './routes-instances.ts';
 import { logRoutes } from './routes-logs.ts';
 import { type MaintenanceDeps, maintenanceRoutes } from './routes-maintenance.ts';
+import { nodeRoutes } from './routes-nodes.ts';
 import { platformRoutes } from './routes-platform.ts';
+import { rolloutRoutes } from './routes-rollouts.ts';
 import { scheduleRoutes } from './routes-schedules.ts';
 import { sessionRoutes } from './routes-session.ts';
 import { userRoutes } from './routes-users.ts';
@@ -98,37 +104,46 @@ export async function createApplicationManager(deps: ApplicationManagerDeps): Pr
     metrics: deps.metrics,
     ...(deps.onJournal ? { onJournal: deps.onJournal } : {}),
   });
+  const onUseless = (specs: readonly InstanceSpec[]): void => {
+    for (const spec of specs) {
+      removeBundle(blobs, spec).catch((error) =>
+        log.warn({ instance: spec.instance, reason: messageOf(error) }, 'a bundle was not removed'),
+      );
+    }
+  };
   const reports: Reports = handleReports({
     messenger,
     events,
     clock,
     log,
     onEnding: (unit, name) => occurrences.ended(unit, name),
-    onEnded: (spec) => {
-      removeBundle(blobs, spec).catch((error) =>
-        log.warn({ instance: spec.instance, reason: messageOf(error) }, 'a bundle was not removed'),
-      );
-    },
+    onUseless,
   });
+  const rolloutReports = handleRolloutReports({ messenger, events, clock, log, onUseless });
   sagas.define(
     launchSaga({ blobs, onFailed: (unit, id, name, reason) => reports.launchFailed(unit, id, name, reason) }),
   );
   sagas.define(scaleSaga({ client }));
+  sagas.define(rolloutSaga({ blobs, client, onFailed: rolloutReports.failed }));
+  sagas.define(withdrawSaga({ client }));
   if (deps.metrics) instanceMetrics(deps.metrics, database, log);
   sagas.define(clearSaga(deps));
   const versions = createVersions({ ...deps, messenger, sagas });
   const catalogue = createCatalogue({ ...deps, messenger, versions });
-  const instances = createInstances({ ...deps, messenger, sagas, events });
+  const rollouts = createRollouts({ ...deps, messenger, sagas, events });
+  const instances = createInstances({ ...deps, messenger, sagas, events, rollouts });
   const schedules = createSchedules({ ...deps, messenger, instances, events });
   const occurrences = handleOccurrences({ ...deps, messenger, instances, schedules });
 
   await appRoutes(deps.http, { ...deps, catalogue, versions });
   instanceRoutes(deps.http, { ...deps, instances });
+  rolloutRoutes(deps.http, { ...deps, rollouts });
   scheduleRoutes(deps.http, { ...deps, schedules, known: (id) => occurrences.known(id) });
   logRoutes(deps.http, deps);
   sessionRoutes(deps.http, deps);
   userRoutes(deps.http, deps);
   historyRoutes(deps.http, deps);
+  nodeRoutes(deps.http, deps);
   const changed = createEvents<PlatformNews>();
   const gate = createPlatformGate({ messenger, database, clock, random: deps.random, changed });
   const status = createPlatformStatus({ client, gate, log });
@@ -141,11 +156,16 @@ export async function createApplicationManager(deps: ApplicationManagerDeps): Pr
     http: deps.http,
     async start() {
       await catalogue.sweep();
-      const live = await database.read.selectFrom('instances').select('spec').where('state', 'not in', ENDED).execute();
-      await sweepBundles(
-        blobs,
-        live.map((row) => JSON.parse(row.spec) as InstanceSpec),
-      );
+      const live = await database.read
+        .selectFrom('instances')
+        .select(['spec', 'rollout'])
+        .where('state', 'not in', ENDED)
+        .execute();
+      const specs = live.flatMap((row) => {
+        const coming = underWay(row)?.rollout.candidates ?? [];
+        return [JSON.parse(row.spec) as InstanceSpec, ...coming.map(({ spec }) => spec)];
+      });
+      await sweepBundles(blobs, specs);
       await database.transaction((tx) => forgetSchedules(tx, clock.now() - KEEP_SCHEDULES_MS));
       await messenger.start();
       await sagas.start();

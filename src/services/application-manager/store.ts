@@ -33,6 +33,8 @@ export interface ApplicationManagerTables extends MessengerTables, SagaTables, S
     /** What a stop under way is to end in. */
     ending: 'stopped' | 'cancelled' | null;
     generation: number;
+    /** The highest there ever was under this name, that of rollouts taken back included. */
+    highest_generation: number;
     /** JSON of an InstanceSpec. */
     spec: string;
     /** JSON of the settings as shown: secrets masked. */
@@ -44,11 +46,22 @@ export interface ApplicationManagerTables extends MessengerTables, SagaTables, S
     reason: string | null;
     /** JSON of the app's last lines at its failure. */
     last_log_lines: string | null;
+    /** JSON of a Rollout: the new version that comes in, or that was taken back last. */
+    rollout: string | null;
     created_at: number;
     created_by: string;
     updated_at: number;
     /** What it ran before this version, in this life or the last: where a rollback leads. */
     previous_version: string | null;
+  };
+  /** What instances ran before, newest last: where a rollback leads. */
+  earlier_versions: {
+    name_key: string;
+    generation: number;
+    version: string;
+    /** JSON of the settings as shown, and of the sealed ones. */
+    config: string;
+    sealed: string;
   };
   /** The timeline of every instance. */
   events: { id: number | null; instance: string; owner: string; at: number; kind: string; text: string };
@@ -60,6 +73,7 @@ export interface ApplicationManagerTables extends MessengerTables, SagaTables, S
 
 export type Db = Kysely<ApplicationManagerTables>;
 export type InstanceRow = Selectable<ApplicationManagerTables['instances']>;
+export type EarlierVersionRow = Selectable<ApplicationManagerTables['earlier_versions']>;
 export type BaseAppRow = Selectable<ApplicationManagerTables['base_apps']>;
 
 export const migrations: Record<string, Migration> = {
@@ -138,6 +152,28 @@ export const migrations: Record<string, Migration> = {
   '0120_previous_version': {
     async up(db) {
       await db.schema.alterTable('instances').addColumn('previous_version', 'text').execute();
+    },
+  },
+  '0101_rollouts': {
+    async up(db) {
+      await db.schema
+        .alterTable('instances')
+        .addColumn('highest_generation', 'integer', (c) => c.notNull().defaultTo(0))
+        .execute();
+      await db.schema.alterTable('instances').addColumn('rollout', 'text').execute();
+      await db
+        .updateTable('instances')
+        .set((set) => ({ highest_generation: set.ref('generation') }))
+        .execute();
+      await db.schema
+        .createTable('earlier_versions')
+        .addColumn('name_key', 'text', (c) => c.notNull())
+        .addColumn('generation', 'integer', (c) => c.notNull())
+        .addColumn('version', 'text', (c) => c.notNull())
+        .addColumn('config', 'text', (c) => c.notNull())
+        .addColumn('sealed', 'text', (c) => c.notNull())
+        .addPrimaryKeyConstraint('earlier_versions_pk', ['name_key', 'generation'])
+        .execute();
     },
   },
 };

@@ -5,11 +5,14 @@ import { manifestSchema } from '../../domain/manifest.ts';
 import { REPLICA_STATES } from '../../domain/replica.ts';
 import type { ServiceClient } from '../../kernel/service-client.ts';
 import type { Log } from '../../ports/log.ts';
+import { rolloutView } from './rollout-state.ts';
 import type { InstanceRow } from './store.ts';
 
 export const replicaSchema = z.object({
   name: z.string(),
   id: z.string(),
+  /** That of the instance, or while a new version comes in its own. */
+  generation: z.number(),
   node: z.string(),
   hostPort: z.number(),
   state: z.enum(REPLICA_STATES),
@@ -36,6 +39,15 @@ export const instanceSchema = z.object({
   config: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])),
   reason: z.string().optional(),
   lastLogLines: z.array(z.string()).optional(),
+  /** A new version that comes in; or the last one, when it was taken back. */
+  rollout: z
+    .object({
+      version: z.string(),
+      state: z.enum(['under way', 'rolled back']),
+      reason: z.string().optional(),
+      lastLogLines: z.array(z.string()).optional(),
+    })
+    .optional(),
   createdAt: z.string(),
   createdBy: z.string(),
 });
@@ -52,19 +64,22 @@ export const versionSchema = z.object({
 
 export function instanceView(row: InstanceRow, replicas: readonly ReplicaView[]): InstanceView {
   const spec = JSON.parse(row.spec) as InstanceSpec;
+  const rollout = rolloutView(row);
   return {
     instanceName: row.name,
     appName: row.app_name,
     version: row.version,
     state: row.state,
     endpoint: row.endpoint,
-    node: row.node,
+    // Replicas move; until there is one, it is where it is to start.
+    node: replicas[0]?.node ?? row.node,
     generation: row.generation,
     replicas: [...replicas],
     scale: spec.scale,
     config: JSON.parse(row.config) as InstanceView['config'],
     ...(row.reason === null ? {} : { reason: row.reason }),
     ...(row.last_log_lines === null ? {} : { lastLogLines: JSON.parse(row.last_log_lines) as string[] }),
+    ...(rollout ? { rollout } : {}),
     createdAt: new Date(row.created_at).toISOString(),
     createdBy: row.created_by,
   };

@@ -3,11 +3,13 @@ import type { InstanceSpec } from '../../domain/instance.ts';
 import type { PortRange } from '../../domain/ports.ts';
 import { instanceHealth, planReplicas, type ReplicaAction } from '../../domain/replica-plan.ts';
 import type { Messenger, Unit } from '../../kernel/messenger.ts';
+import type { ServiceClient } from '../../kernel/service-client.ts';
 import type { Clock, Timer } from '../../ports/clock.ts';
 import type { ContainerRuntime } from '../../ports/container-runtime.ts';
 import type { Database } from '../../ports/database.ts';
 import type { Log } from '../../ports/log.ts';
 import type { Random } from '../../ports/random.ts';
+import { createDrainReporter } from './drain-reporter.ts';
 import type { FleetFollower } from './fleet-follower.ts';
 import { placeReplica } from './place-replica.ts';
 import type { ReplicaWorker } from './replica-worker.ts';
@@ -41,6 +43,7 @@ export interface ReconcilerDeps {
   routes: RoutesKeeper;
   worker: ReplicaWorker;
   fleet: FleetFollower;
+  client: ServiceClient;
   clock: Clock;
   random: Random;
   log: Log;
@@ -62,6 +65,7 @@ const SWEEP_EVERY_LOOKS = 60;
 
 export function createReconciler(deps: ReconcilerDeps): Reconciler {
   const { database, messenger, worker, clock, log } = deps;
+  const drainReporter = createDrainReporter(deps);
   /** Apps being looked at, and whether to look again. */
   const looking = new Map<string, { again: boolean; done: Promise<void> }>();
   const waiting = new Map<string, Set<() => void>>();
@@ -338,6 +342,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
       )
       .execute();
     for (const row of there) kick(row.app);
+    await drainReporter.report(deps.fleet.nodes());
   }
 
   function schedule(turn: number): void {

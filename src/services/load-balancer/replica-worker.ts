@@ -121,8 +121,10 @@ export function createReplicaWorker(deps: ReplicaWorkerDeps): ReplicaWorker {
   }
 
   async function failed(row: ReplicaRow, error: AvkError): Promise<void> {
-    const tail = error.lastLogLines.at(-1);
-    const reason = `${error.message}${tail ? `; last log line: ${tail}` : ''}`.slice(0, REASON_LENGTH);
+    // npm ends by saying where its own log is, which nobody can read.
+    const tail = error.lastLogLines.findLast((line) => line.trim() !== '' && !/complete log of this run/.test(line));
+    const message = error.message.replace(/\.$/, '');
+    const reason = `${message}${tail ? `; last log line: ${tail}` : ''}`.slice(0, REASON_LENGTH);
     // What could not be built now can be built no better later.
     const failures = row.failures + (HOPELESS.includes(error.code) ? MOST_FAILED_STARTS : 1);
     log.warn({ app: row.app, replica: row.id, node: row.node, failures, reason }, 'a replica did not start');

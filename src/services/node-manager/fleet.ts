@@ -23,6 +23,10 @@ export interface Fleet {
   view(): FleetView;
   /** Takes part of a machine's room off its score until the samples show the replica. */
   promise(node: string, resources: Resources): void;
+  /** What an operator wants of a machine. */
+  wish(node: string, wanted: Wish): void;
+  /** Why replicas do not leave a machine that is to be empty, or that they do; forgotten unless it is said again. */
+  staying(node: string, reason: string | null): void;
   /** Ports held by containers on the machine, as last listed. */
   heldPorts(node: string): ReadonlySet<number>;
   /** Resolves once every machine has answered or had its time to; before that nothing is known of them. */
@@ -33,6 +37,8 @@ export interface Fleet {
   stop(): Promise<void>;
 }
 
+export type Wish = 'in use' | 'empty';
+
 interface Known {
   machine: Machine;
   sample: HostSample | null;
@@ -40,12 +46,16 @@ interface Known {
   seenAt: number | null;
   reason: string | null;
   ports: Set<number>;
+  wanted: Wish;
+  staying: { reason: string; until: number } | null;
   promises: { cpus: number; memoryMb: number; until: number }[];
 }
 
 export const PROBE_EVERY_MS = 500;
 /** How long a promise counts; by then the replica shows in the samples. */
 const PROMISE_MS = 10_000;
+/** How long a reason why replicas stay counts; it is said again as long as it is so. */
+const STAYING_MS = 10_000;
 const SETTLE_MS = 5000;
 const SETTLE_POLL_MS = 20;
 const LONGEST_RECONNECT_MS = 5000;
@@ -57,7 +67,16 @@ export function createFleet(options: { machines: readonly Machine[]; clock: Cloc
   const known = new Map<string, Known>(
     options.machines.map((machine) => [
       machine.host.name,
-      { machine, sample: null, seenAt: null, reason: null, ports: new Set(), promises: [] },
+      {
+        machine,
+        sample: null,
+        seenAt: null,
+        reason: null,
+        ports: new Set(),
+        wanted: 'in use',
+        staying: null,
+        promises: [],
+      },
     ]),
   );
   const stopping = new AbortController();
@@ -102,22 +121,26 @@ export function createFleet(options: { machines: readonly Machine[]; clock: Cloc
     node.promises = node.promises.filter((promise) => promise.until > now);
     const { sample, machine } = node;
     const age = node.seenAt === null ? null : now - node.seenAt;
+    const replicas = sample?.replicas.length ?? 0;
+    const emptying = replicas > 0 ? 'draining' : 'drained';
+    const { staying } = node;
+    const stays = node.wanted === 'empty' && replicas > 0 && staying !== null && staying.until > now;
     return {
       name: machine.host.name,
       address: machine.host.address,
-      state: nodeState(age, 'ready'),
+      state: nodeState(age, node.wanted === 'empty' ? emptying : 'ready'),
       cpuPercent: sample?.cpuPercent ?? 0,
       memoryPercent: sample?.memoryPercent ?? 0,
       diskPercent: sample?.diskPercent ?? 0,
       cores: sample?.cores ?? 1,
       memoryBytes: sample?.memoryBytes ?? 0,
-      replicas: sample?.replicas.length ?? 0,
+      replicas,
       promised: {
         cpus: node.promises.reduce((sum, promise) => sum + promise.cpus, 0),
         memoryMb: node.promises.reduce((sum, promise) => sum + promise.memoryMb, 0),
       },
       lastSeen: age === null ? null : clock.now() - age,
-      reason: node.reason,
+      reason: node.reason ?? (stays ? staying.reason : null),
     };
   }
 
@@ -138,6 +161,18 @@ export function createFleet(options: { machines: readonly Machine[]; clock: Cloc
         memoryMb: resources.memoryMb,
         until: clock.monotonic() + PROMISE_MS,
       });
+    },
+    wish(name, wanted) {
+      const node = known.get(name);
+      if (!node) return;
+      node.wanted = wanted;
+      node.staying = null;
+      // Whoever follows the machines hears of it at once.
+      for (const listener of listeners) listener();
+    },
+    staying(name, reason) {
+      const node = known.get(name);
+      if (node) node.staying = reason === null ? null : { reason, until: clock.monotonic() + STAYING_MS };
     },
     heldPorts: (name) => known.get(name)?.ports ?? new Set(),
     async settled() {

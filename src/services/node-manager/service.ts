@@ -9,6 +9,7 @@ import type { Clock } from '../../ports/clock.ts';
 import type { Database } from '../../ports/database.ts';
 import type { Log } from '../../ports/log.ts';
 import type { MessageBus } from '../../ports/message-bus.ts';
+import { drainRoutes, recallWishes } from './drain.ts';
 import { createFleet, type Machine } from './fleet.ts';
 import { createNodeHistory } from './history.ts';
 import { nodeMetrics } from './metrics.ts';
@@ -60,6 +61,7 @@ export function createNodeManager(deps: NodeManagerDeps): Service {
 
   if (deps.metrics) nodeMetrics(deps.metrics, () => fleet.view().nodes, log);
   messenger.onCommand('give best node', giveBestNode);
+  drainRoutes(deps.http, { fleet, database, clock });
   routes(deps.http, { fleet, database, clock, ports: deps.ports });
   historyRoutes(deps.http, { history, clock, names: () => fleet.view().nodes.map(({ name }) => name) });
 
@@ -107,6 +109,7 @@ export function createNodeManager(deps: NodeManagerDeps): Service {
     name: 'node-manager',
     http: deps.http,
     async start() {
+      await recallWishes(database, fleet);
       fleet.start();
       history.start();
       // Questions wait until there is something to answer them with; everything else can be asked at once.

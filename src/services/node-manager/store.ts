@@ -16,6 +16,8 @@ export interface NodeManagerTables extends MessengerTables, HistoryTables {
   };
   /** The port given last on each machine, so that the next search goes on from there. */
   port_cursors: { node: string; port: number };
+  /** Machines that an operator wants empty. */
+  node_wishes: { node: string; wanted: 'empty'; at: number };
 }
 
 export const migrations: Record<string, Migration> = {
@@ -46,6 +48,16 @@ export const migrations: Record<string, Migration> = {
         .addColumn('memory', 'real', (c) => c.notNull())
         .addColumn('disk', 'real', (c) => c.notNull())
         .addPrimaryKeyConstraint('node_samples_pk', ['node', 'at'])
+        .execute();
+    },
+  },
+  '0101_node_wishes': {
+    async up(db) {
+      await db.schema
+        .createTable('node_wishes')
+        .addColumn('node', 'text', (c) => c.primaryKey())
+        .addColumn('wanted', 'text', (c) => c.notNull())
+        .addColumn('at', 'bigint', (c) => c.notNull())
         .execute();
     },
   },
