@@ -25,6 +25,14 @@ module.exports = {
       from: { path: '^src/services/([^/]+)/', pathNot: TEST_CODE },
       to: { path: '^src/services/', pathNot: '^src/services/$1/' },
     },
+    // It speaks HTTP with the platform and runs in browsers.
+    {
+      name: 'web-stands-apart',
+      severity: 'error',
+      from: { path: '^web/' },
+      to: { path: '^(src|test|bench|bin)/' },
+    },
+    { name: 'nothing-imports-web', severity: 'error', from: { path: '^(src|test|bench)/' }, to: { path: '^web/' } },
     floor('main-does-not-import-cli', '^src/main/', '^(src/cli/|test/|bench/)'),
     // The command line speaks HTTP; only the commands that are the platform itself enter main.
     {

@@ -46,11 +46,12 @@ function timeAndChance() {
 }
 
 tool('types', 'typescript/bin/tsc', ['-p', '.']);
+tool('types of the front end', 'typescript/bin/tsc', ['-p', 'web']);
 tool('lint and format', '@biomejs/biome/bin/biome', ['check', '.']);
 tool(
   'import rules',
   'dependency-cruiser/bin/dependency-cruiser.mjs',
-  ['src', '--config', '.dependency-cruiser.cjs'],
+  ['src', 'web/src', '--config', '.dependency-cruiser.cjs'],
   (result) => {
     const modules = Number(/(\d+) modules/.exec(result.stdout)?.[1] ?? 0);
     return result.status === 0 && modules > 50;

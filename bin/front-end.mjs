@@ -6,7 +6,6 @@ import { gzipSync } from 'node:zlib';
 import { ROOT } from './run.mjs';
 
 const WEB = join(ROOT, 'web');
-const BUILT = join(WEB, 'dist');
 const STAMP = '.built-from';
 /** Files of these kinds are kept packed, too; smaller ones are not worth it. */
 const PACKED = /\.(js|css|html|svg)$/;
@@ -17,24 +16,25 @@ const PACKED_BYTES = 1024;
  * works without its front end.
  *
  * @param {string} node the Node to build with
+ * @param {string} web where its sources are
  */
-export function buildFrontEnd(node) {
-  const wanted = sourcesHash();
-  const stamp = join(BUILT, STAMP);
+export function buildFrontEnd(node, web = WEB) {
+  const wanted = sourcesHash(web);
+  const stamp = join(web, 'dist', STAMP);
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return;
   console.error('avishkar: building the front end …');
   // Beside the old one, which may be served at this moment, and put in its place whole.
-  const fresh = join(WEB, `dist.${process.pid}`);
+  const fresh = join(web, `dist.${process.pid}`);
   try {
     const vite = join(ROOT, 'node_modules', 'vite', 'bin', 'vite.js');
     const args = [vite, 'build', '--logLevel', 'error', '--outDir', fresh, '--emptyOutDir'];
     const env = { ...process.env, NODE_ENV: 'production' };
-    const result = spawnSync(node, args, { cwd: WEB, env, stdio: ['ignore', process.stderr, process.stderr] });
+    const result = spawnSync(node, args, { cwd: web, env, stdio: ['ignore', process.stderr, process.stderr] });
     if (result.error) throw result.error;
     if (result.status !== 0) throw new Error(`vite ended with ${result.status ?? result.signal}; its output is above`);
     pack(fresh);
     writeFileSync(join(fresh, STAMP), wanted);
-    replaceBuilt(fresh);
+    replaceBuilt(web, fresh);
   } catch (error) {
     rmSync(fresh, { recursive: true, force: true });
     const instead = existsSync(stamp) ? 'the one built before is served' : 'the platform starts without it';
@@ -42,17 +42,24 @@ export function buildFrontEnd(node) {
   }
 }
 
-function sourcesHash() {
+function sourcesHash(web) {
   const hash = createHash('sha256').update(readFileSync(join(ROOT, 'package-lock.json')));
-  const files = ['index.html', 'package.json', 'tsconfig.json', 'vite.config.ts', ...below('src'), ...below('public')];
-  for (const file of files.sort()) hash.update(`\0${file}\0`).update(readFileSync(join(WEB, file)));
+  const files = [
+    'index.html',
+    'package.json',
+    'tsconfig.json',
+    'vite.config.ts',
+    ...below(web, 'src'),
+    ...below(web, 'public'),
+  ];
+  for (const file of files.sort()) hash.update(`\0${file}\0`).update(readFileSync(join(web, file)));
   return hash.digest('hex');
 }
 
-function below(folder) {
-  return readdirSync(join(WEB, folder), { recursive: true, withFileTypes: true })
+function below(web, folder) {
+  return readdirSync(join(web, folder), { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
-    .map((entry) => relative(WEB, join(entry.parentPath, entry.name)));
+    .map((entry) => relative(web, join(entry.parentPath, entry.name)));
 }
 
 /** Packed once here, so that serving costs nothing. */
@@ -65,9 +72,10 @@ function pack(folder) {
   }
 }
 
-function replaceBuilt(fresh) {
-  const old = join(WEB, `dist.old.${process.pid}`);
-  if (existsSync(BUILT)) renameSync(BUILT, old);
-  renameSync(fresh, BUILT);
+function replaceBuilt(web, fresh) {
+  const built = join(web, 'dist');
+  const old = join(web, `dist.old.${process.pid}`);
+  if (existsSync(built)) renameSync(built, old);
+  renameSync(fresh, built);
   rmSync(old, { recursive: true, force: true });
 }

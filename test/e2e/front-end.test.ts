@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
-import { startPlatform, type TestPlatform } from '../support/platform.ts';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, type TestContext, test } from 'node:test';
+import fastify from 'fastify';
+import type { HttpApp } from '../../src/kernel/http/app.ts';
+import { frontEnd } from '../../src/main/front-end.ts';
+import { ROOT, startPlatform, type TestPlatform } from '../support/platform.ts';
 import { refused } from './http.support.ts';
 
 const BROWSER = { accept: 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8' };
@@ -86,5 +93,54 @@ describe('the front end is served by the application manager', () => {
     assert.equal(document.paths['/'], undefined);
     assert.match(await (await get('/docs', BROWSER)).text(), /swagger-ui/);
     await refused(await get('/get_logs', BROWSER), 401, 'AVK_UNAUTHENTICATED');
+  });
+});
+
+describe('the front end cannot be built', () => {
+  /** A front end of one script, which says what is given. */
+  function sources(t: TestContext, script: string): string {
+    const web = mkdtempSync(join(tmpdir(), 'avishkar-web-'));
+    t.after(() => rmSync(web, { recursive: true, force: true }));
+    for (const folder of ['src', 'public']) mkdirSync(join(web, folder));
+    for (const file of ['package.json', 'tsconfig.json']) writeFileSync(join(web, file), '{}');
+    writeFileSync(join(web, 'vite.config.ts'), 'export default {};');
+    writeFileSync(join(web, 'index.html'), '<div id="root"></div><script type="module" src="/src/main.ts"></script>');
+    writeFileSync(join(web, 'src', 'main.ts'), script);
+    return web;
+  }
+
+  function build(web: string): string {
+    const program = `import { buildFrontEnd } from ${JSON.stringify(join(ROOT, 'bin/front-end.mjs'))};
+buildFrontEnd(process.execPath, process.argv[1]);`;
+    const result = spawnSync(process.execPath, ['--input-type=module', '-e', program, web], { encoding: 'utf8' });
+    assert.equal(result.status, 0, result.stderr);
+    return result.stderr;
+  }
+
+  test('a build that fails is said, and what was built before stays', (t) => {
+    const web = sources(t, 'document.title = "first";');
+    assert.match(build(web), /^avishkar: building the front end …$/m);
+    const before = readFileSync(join(web, 'dist', 'index.html'), 'utf8');
+    assert.equal(build(web), '', 'it is built again although nothing changed');
+
+    writeFileSync(join(web, 'src', 'main.ts'), 'const = broken;');
+    assert.match(build(web), /^avishkar: the front end could not be built, the one built before is served: /m);
+    assert.equal(readFileSync(join(web, 'dist', 'index.html'), 'utf8'), before);
+
+    rmSync(join(web, 'dist'), { recursive: true });
+    assert.match(build(web), /the front end could not be built, the platform starts without it: /);
+    assert.equal(existsSync(join(web, 'dist')), false);
+  });
+
+  test('without a front end the start page says what to type instead, and the rest is not found', async (t) => {
+    const app = fastify();
+    t.after(() => app.close());
+    await frontEnd(app as unknown as HttpApp, join(tmpdir(), 'avishkar-no-such-folder'));
+    const page = await app.inject({ url: '/', headers: BROWSER });
+    assert.equal(page.statusCode, 200);
+    assert.match(page.body, /npx avishkar login/);
+    for (const url of ['/instances/x', '/assets/index.js', '/favicon.svg']) {
+      assert.equal((await app.inject({ url, headers: BROWSER })).statusCode, 404, url);
+    }
   });
 });

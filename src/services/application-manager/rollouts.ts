@@ -9,6 +9,7 @@ import type { Clock } from '../../ports/clock.ts';
 import type { Random } from '../../ports/random.ts';
 import type { Accepted } from './accepted.ts';
 import { makeSpec, settingsOf, unknownApp } from './instance-spec.ts';
+import { requireStarted } from './platform-gate.ts';
 import type { RolloutContext, WithdrawContext } from './rollout-saga.ts';
 import {
   type Candidate,
@@ -82,6 +83,7 @@ export function createRollouts(deps: RolloutsDeps): Rollouts {
     const requestId = random.uuid();
     const sagaId = random.uuid();
     return messenger.transaction(async (unit) => {
+      await requireStarted(unit.tx);
       const row = await readInstance(unit.tx, instance.name);
       if (!row || row.created_at !== instance.created_at) {
         throw new AvkError('AVK_NOT_FOUND', `${instance.name} is gone`);

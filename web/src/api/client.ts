@@ -117,7 +117,9 @@ export function problemOf(status: number, text: string): Problem {
 export function asSentence(text: string): string {
   const trimmed = text.trim();
   const end = /[.!?…:]$/.test(trimmed) ? '' : '.';
-  return `${trimmed.charAt(0).toUpperCase()}${trimmed.slice(1)}${end}`;
+  // Names of fields and files stay as they are.
+  const first = /^[a-z]+(?=[\s,]|$)/.test(trimmed) ? trimmed.charAt(0).toUpperCase() : trimmed.charAt(0);
+  return `${first}${trimmed.slice(1)}${end}`;
 }
 
 /** What to say about any thrown value. */

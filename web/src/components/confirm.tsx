@@ -1,5 +1,6 @@
-import { Button, Group, Modal, Text } from '@mantine/core';
+import { Button, Group, Text } from '@mantine/core';
 import { createContext, type ReactNode, useCallback, useContext, useRef, useState } from 'react';
+import { Dialog } from './dialog.tsx';
 
 export interface Question {
   title: string;
@@ -34,7 +35,7 @@ export function ConfirmProvider({ children }: { children: ReactNode }) {
   return (
     <Ask.Provider value={ask}>
       {children}
-      <Modal opened={opened} onClose={() => close(false)} title={question?.title}>
+      <Dialog opened={opened} onClose={() => close(false)} title={question?.title}>
         <Text component="div" size="sm">
           {question?.text}
         </Text>
@@ -46,7 +47,7 @@ export function ConfirmProvider({ children }: { children: ReactNode }) {
             {question?.yes}
           </Button>
         </Group>
-      </Modal>
+      </Dialog>
     </Ask.Provider>
   );
 }

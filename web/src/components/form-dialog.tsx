@@ -1,6 +1,7 @@
-import { Button, Group, Modal, Stack } from '@mantine/core';
+import { Button, Group, Stack } from '@mantine/core';
 import type { FormEvent, ReactNode } from 'react';
 import { ApiError } from '../api/client.ts';
+import { Dialog } from './dialog.tsx';
 import { ProblemNotice } from './problem.tsx';
 
 interface Props {
@@ -22,7 +23,7 @@ export function FormDialog({ opened, onClose, title, yes, busy, error, disabled 
     if (!disabled) onSubmit();
   }
   return (
-    <Modal opened={opened} onClose={onClose} title={title}>
+    <Dialog opened={opened} onClose={onClose} title={title}>
       <form onSubmit={submit}>
         <Stack>
           {children}
@@ -37,7 +38,7 @@ export function FormDialog({ opened, onClose, title, yes, busy, error, disabled 
           </Group>
         </Stack>
       </form>
-    </Modal>
+    </Dialog>
   );
 }
 

@@ -41,22 +41,22 @@ export function Page({ title, lead, actions, badge, back, children }: Props) {
           {back.label}
         </Anchor>
       )}
-      <Group justify="space-between" align="flex-start" gap="md" mb="lg">
-        <Box style={{ minWidth: 0, flex: '1 1 16rem' }}>
-          <Group gap="sm">
+      <Box mb="lg">
+        <Group justify="space-between" gap="sm">
+          <Group gap="sm" style={{ minWidth: 0 }}>
             <Title order={1} ref={heading} tabIndex={-1} data-landing>
               {title}
             </Title>
             {badge}
           </Group>
-          {lead && (
-            <Text c="dimmed" mt={4} component="div">
-              {lead}
-            </Text>
-          )}
-        </Box>
-        {actions && <Group gap="xs">{actions}</Group>}
-      </Group>
+          {actions && <Group gap="xs">{actions}</Group>}
+        </Group>
+        {lead && (
+          <Text c="dimmed" mt={4} component="div">
+            {lead}
+          </Text>
+        )}
+      </Box>
       {children}
     </Box>
   );

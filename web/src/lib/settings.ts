@@ -16,7 +16,8 @@ export function settingsOf(entries: readonly ConfigEntry[], values: FieldValues)
     const value = values[entry.key];
     if (value === undefined) continue;
     if (value === '' && (entry.type !== 'string' || entry.secret || entry.default === undefined)) continue;
-    settings[entry.key] = value;
+    // The field hands over text while a number is being typed; what is none is said to be none before it is sent.
+    settings[entry.key] = entry.type === 'number' && Number.isFinite(Number(value)) ? Number(value) : value;
   }
   return settings;
 }

@@ -4,6 +4,8 @@ export type LiveStatus = 'connecting' | 'live' | 'reconnecting';
 
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 15_000;
+const HIDDEN_MS = 10_000;
+const STABLE_MS = 5000;
 
 export interface StreamOptions {
   url: () => string;
@@ -23,19 +25,27 @@ export function openStream(options: StreamOptions): () => void {
   let timer: ReturnType<typeof setTimeout> | undefined;
   let failures = 0;
   let closed = false;
+  let ended = false;
+  let resting = false;
+  let hiding: ReturnType<typeof setTimeout> | undefined;
 
   function connect(): void {
+    if (source && source.readyState !== EventSource.CLOSED) return;
     const current = new EventSource(options.url(), { withCredentials: true });
     source = current;
+    let openedAt = Number.POSITIVE_INFINITY;
     current.onopen = () => {
-      failures = 0;
+      openedAt = Date.now();
       options.onStatus('live');
     };
     current.onerror = () => {
       current.close();
       if (closed) return;
-      if (options.endIsFinal?.()) return;
+      ended = options.endIsFinal?.() ?? false;
+      if (ended) return;
       options.onStatus('reconnecting');
+      // What ends as soon as it has begun, such as the log of a build that is over, is no reason to hurry.
+      if (Date.now() - openedAt > STABLE_MS) failures = 0;
       const wait = Math.min(FIRST_WAIT_MS * 2 ** failures, LONGEST_WAIT_MS) * (0.75 + Math.random() / 2);
       failures += 1;
       timer = setTimeout(again, wait);
@@ -58,11 +68,33 @@ export function openStream(options: StreamOptions): () => void {
     } catch (error) {
       console.debug('the platform still does not answer', error);
     }
-    if (!closed) connect();
+    if (!closed && !resting) connect();
+  }
+
+  /**
+   * A browser opens six connections to a host, over all its tabs. Tabs that nobody looks at let go of theirs, or the
+   * seventh would stand still.
+   */
+  function visibility(): void {
+    clearTimeout(hiding);
+    if (document.hidden) hiding = setTimeout(rest, HIDDEN_MS);
+    else if (resting) {
+      resting = false;
+      failures = 0;
+      connect();
+    }
+  }
+
+  function rest(): void {
+    if (closed || ended) return;
+    resting = true;
+    clearTimeout(timer);
+    source?.close();
+    options.onStatus('reconnecting');
   }
 
   function online(): void {
-    if (timer === undefined || closed || source?.readyState !== EventSource.CLOSED) return;
+    if (timer === undefined || closed || resting || source?.readyState !== EventSource.CLOSED) return;
     clearTimeout(timer);
     failures = 0;
     connect();
@@ -71,10 +103,13 @@ export function openStream(options: StreamOptions): () => void {
   options.onStatus('connecting');
   connect();
   window.addEventListener('online', online);
+  document.addEventListener('visibilitychange', visibility);
   return () => {
     closed = true;
     clearTimeout(timer);
+    clearTimeout(hiding);
     window.removeEventListener('online', online);
+    document.removeEventListener('visibilitychange', visibility);
     source?.close();
   };
 }

@@ -1,8 +1,9 @@
-import { Alert, Button, Group, Modal, NativeSelect, NumberInput, Stack, Text, TextInput } from '@mantine/core';
+import { Alert, Button, Group, NativeSelect, NumberInput, Stack, Text, TextInput } from '@mantine/core';
 import { useEffect, useState } from 'react';
 import { post } from '../../api/client.ts';
 import type { Role, Token } from '../../api/types.ts';
 import { Copy } from '../../components/copy.tsx';
+import { Dialog } from '../../components/dialog.tsx';
 import { FormDialog, fieldError } from '../../components/form-dialog.tsx';
 import { ROLE_MEANING, ROLES } from '../../lib/roles.ts';
 import { useMe } from '../../lib/session.ts';
@@ -38,7 +39,7 @@ export function CreateToken({ opened, onClose }: { opened: boolean; onClose: () 
 
   if (action.data) {
     return (
-      <Modal opened={opened} onClose={onClose} title={`The token ${action.data.name}`} closeOnClickOutside={false}>
+      <Dialog opened={opened} onClose={onClose} title={`The token ${action.data.name}`} closeOnClickOutside={false}>
         <Stack>
           <Alert color="marigold">It is shown this once. Keep it where the program that needs it finds it.</Alert>
           <Group wrap="nowrap" gap="xs">
@@ -51,7 +52,7 @@ export function CreateToken({ opened, onClose }: { opened: boolean; onClose: () 
             <Button onClick={onClose}>I have kept it</Button>
           </Group>
         </Stack>
-      </Modal>
+      </Dialog>
     );
   }
   return (

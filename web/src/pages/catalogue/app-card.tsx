@@ -74,7 +74,7 @@ function Version({ app, version: entry, newest }: { app: string; version: AppVer
 
   const mayDelete = admin || (me.role === 'developer' && me.username.toLowerCase() === uploadedBy.toLowerCase());
   return (
-    <Group component="li" justify="space-between" gap="sm" py="sm">
+    <Group component="li" justify="space-between" gap="sm">
       <div>
         <Text fw={600} size="sm" component="span" mr="sm">
           {version}

@@ -1,7 +1,7 @@
 import { Button, Card, Group, NumberInput, SegmentedControl, SimpleGrid, Stack, Text, TextInput } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { CalendarPlus, Rocket } from 'lucide-react';
-import { type FormEvent, useRef, useState } from 'react';
+import { type FormEvent, useEffect, useRef, useState } from 'react';
 import { useLocation } from 'wouter';
 import { ApiError, post } from '../../api/client.ts';
 import { instancesQuery, platformQuery, schedulesQuery } from '../../api/queries.ts';
@@ -58,11 +58,10 @@ export function DeployForm({ manifest }: { manifest: Manifest }) {
   ]);
   const stopped = platform.data?.status === 'stopped' || platform.data?.status === 'stopping';
 
-  function show(found: Record<string, string>): void {
-    setErrors(found);
-    // After the fields have been marked: who listens or types is led to the first that is wrong.
-    requestAnimationFrame(() => form.current?.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus());
-  }
+  useEffect(() => {
+    // Who listens or types is led to the first field that is wrong.
+    if (Object.keys(errors).length > 0) form.current?.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus();
+  }, [errors]);
 
   async function submit(event: FormEvent): Promise<void> {
     event.preventDefault();
@@ -73,7 +72,10 @@ export function DeployForm({ manifest }: { manifest: Manifest }) {
       ...scaleErrors(min, max),
       ...(mode === 'now' ? {} : whenErrors(when)),
     };
-    if (Object.keys(found).length > 0) return show(found);
+    if (Object.keys(found).length > 0) {
+      setErrors(found);
+      return;
+    }
     setErrors({});
     const body = {
       appName: manifest.name,
@@ -91,7 +93,7 @@ export function DeployForm({ manifest }: { manifest: Manifest }) {
         navigate('/instances?tab=scheduled');
       }
     } catch (error) {
-      if (error instanceof ApiError) show(fieldErrors(error));
+      if (error instanceof ApiError) setErrors(fieldErrors(error));
     }
   }
 

@@ -120,7 +120,9 @@ export function Logs({ instance: { instanceName, replicas, state } }: { instance
               ? 'No line has that.'
               : log.status === 'connecting'
                 ? 'Reading …'
-                : 'It has printed nothing so far.'}
+                : log.status === 'ended'
+                  ? 'Nothing is left of it.'
+                  : 'It has printed nothing so far.'}
           </Text>
         ) : (
           lines.map(({ n, ts, replica, stream, line }) => (

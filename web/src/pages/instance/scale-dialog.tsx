@@ -1,7 +1,8 @@
-import { Button, Group, Modal, NumberInput, SimpleGrid, Stack, Text } from '@mantine/core';
+import { Button, Group, NumberInput, SimpleGrid, Stack, Text } from '@mantine/core';
 import { type FormEvent, useEffect, useState } from 'react';
 import { post } from '../../api/client.ts';
 import type { Accepted, Instance } from '../../api/types.ts';
+import { Dialog } from '../../components/dialog.tsx';
 import { ProblemNotice } from '../../components/problem.tsx';
 import { useAction } from '../../lib/use-action.ts';
 
@@ -37,7 +38,7 @@ export function ScaleDialog({ instance: { instanceName, scale }, opened, onClose
   }
 
   return (
-    <Modal opened={opened} onClose={onClose} title={`Scale ${instanceName}`}>
+    <Dialog opened={opened} onClose={onClose} title={`Scale ${instanceName}`}>
       <form onSubmit={submit}>
         <Stack>
           <Text size="sm">
@@ -68,6 +69,6 @@ export function ScaleDialog({ instance: { instanceName, scale }, opened, onClose
           </Group>
         </Stack>
       </form>
-    </Modal>
+    </Dialog>
   );
 }

@@ -1,7 +1,8 @@
-import { Button, Group, Modal, Select, Stack, Text } from '@mantine/core';
+import { Button, Group, Select, Stack, Text } from '@mantine/core';
 import { type FormEvent, useEffect, useState } from 'react';
 import { post } from '../../api/client.ts';
 import type { Accepted, Instance } from '../../api/types.ts';
+import { Dialog } from '../../components/dialog.tsx';
 import { ProblemNotice } from '../../components/problem.tsx';
 import { useAction } from '../../lib/use-action.ts';
 
@@ -41,7 +42,7 @@ export function VersionDialog({ kind, instance: { instanceName, version }, versi
 
   const label = kind === 'upgrade' ? 'Upgrade' : 'Roll back';
   return (
-    <Modal opened={opened} onClose={onClose} title={`${label} ${instanceName}`}>
+    <Dialog opened={opened} onClose={onClose} title={`${label} ${instanceName}`}>
       <form onSubmit={submit}>
         <Stack>
           <Text size="sm">
@@ -72,6 +73,6 @@ export function VersionDialog({ kind, instance: { instanceName, version }, versi
           </Group>
         </Stack>
       </form>
-    </Modal>
+    </Dialog>
   );
 }
