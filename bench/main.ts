@@ -6,11 +6,13 @@ import { parseArgs } from 'node:util';
 import { messageOf } from '../src/domain/errors.ts';
 import { type Bench, EMBEDDED, proxyFigures } from './embedded.ts';
 import { type Figure, machine, table } from './figures.ts';
+import { benchSchedules } from './schedules.ts';
 import { endEverything } from './scratch.ts';
 
 const NAMES: Record<string, Record<string, Bench>> = {
   embedded: EMBEDDED,
   proxy: { proxy: proxyFigures },
+  schedules: { schedules: benchSchedules },
 };
 
 const USAGE = `usage: npm run bench -- NAME [--json] [--quick] [--only PART,...]

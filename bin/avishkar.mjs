@@ -3,5 +3,5 @@
 import { prepare } from './prepare.mjs';
 import { runNode } from './run.mjs';
 
-const node = await prepare({ development: false });
+const node = await prepare({ development: false, frontEnd: process.argv[2] === 'up' });
 await runNode(node, ['src/cli/main.ts', ...process.argv.slice(2)]);

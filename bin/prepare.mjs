@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { buildFrontEnd } from './front-end.mjs';
 import { ROOT } from './run.mjs';
 
 /** The oldest Node that has all the platform uses. An older one fetches a newer one for itself, below the checkout. */
@@ -11,11 +12,13 @@ const FETCHED = 24;
 /**
  * Makes sure of a fitting Node and of the packages, and returns the Node's path. Does nothing when all is there.
  *
- * @param {{ development: boolean }} options whether to install what tests and checks need, too
+ * @param {{ development: boolean, frontEnd?: boolean }} options whether to install what tests and checks need, too;
+ *   whether the front end is to be built
  */
-export async function prepare({ development }) {
+export async function prepare({ development, frontEnd = false }) {
   const node = findNode();
   installPackages(node, development);
+  if (frontEnd) buildFrontEnd(node);
   return node;
 }
 

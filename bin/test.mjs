@@ -3,5 +3,5 @@
 import { prepare } from './prepare.mjs';
 import { runNode } from './run.mjs';
 
-const node = await prepare({ development: true });
+const node = await prepare({ development: true, frontEnd: true });
 await runNode(node, ['bin/run-tests.mjs', ...process.argv.slice(2)]);

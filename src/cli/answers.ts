@@ -103,3 +103,69 @@ export const nodesAnswer = z.looseObject({
 });
 
 export const loginAnswer = z.looseObject({ token: z.string(), role: z.string(), expiresAt: z.string() });
+
+export const emptyAnswer = z.looseObject({});
+
+export const userAnswer = z.looseObject({
+  username: z.string(),
+  role: z.string(),
+  createdAt: z.string(),
+  lastLoginAt: z.string().nullable(),
+});
+export const usersAnswer = z.looseObject({ users: z.array(userAnswer) });
+
+const tokenAnswer = z.looseObject({
+  id: z.string(),
+  name: z.string(),
+  username: z.string(),
+  role: z.string(),
+  scopes: z.array(z.string()),
+  createdAt: z.string(),
+  expiresAt: z.string().nullable(),
+  lastUsedAt: z.string().nullable(),
+});
+export const tokensAnswer = z.looseObject({ tokens: z.array(tokenAnswer) });
+export const newTokenAnswer = tokenAnswer.extend({ token: z.string() });
+
+export const auditAnswer = z.looseObject({
+  entries: z.array(
+    z.looseObject({
+      id: z.number(),
+      at: z.string(),
+      actor: z.string(),
+      action: z.string(),
+      method: z.string(),
+      path: z.string(),
+      target: z.string().nullable(),
+      status: z.number(),
+      from: z.string(),
+    }),
+  ),
+});
+const window = z.looseObject({ start: z.string(), end: z.string().nullable() });
+export type Window = z.infer<typeof window>;
+
+export const previewAnswer = z.looseObject({ next: z.array(window), notes: z.array(z.string()).default([]) });
+
+export const scheduledAnswer = z.looseObject({
+  scheduleId: z.string(),
+  instanceName: z.string(),
+  next: z.array(window),
+  notes: z.array(z.string()).default([]),
+});
+
+export const scheduleAnswer = z.looseObject({
+  scheduleId: z.string(),
+  instanceName: z.string(),
+  appName: z.string(),
+  version: z.string().nullable(),
+  timezone: z.string(),
+  recurrence: z.string().nullable(),
+  state: z.string(),
+  next: z.array(window),
+  lastOutcome: z.looseObject({ at: z.string(), text: z.string() }).optional(),
+});
+export type Schedule = z.infer<typeof scheduleAnswer>;
+
+export const schedulesAnswer = z.looseObject({ schedules: z.array(scheduleAnswer) });
+export const removedAnswer = z.looseObject({ detail: z.string() });

@@ -18,12 +18,16 @@ export interface Client {
   readonly url: string;
   get<T>(path: string, schema: z.ZodType<T>): Promise<T>;
   post<T>(path: string, body: unknown, schema: z.ZodType<T>): Promise<T>;
+  patch<T>(path: string, body: unknown, schema: z.ZodType<T>): Promise<T>;
+  delete<T>(path: string, schema: z.ZodType<T>): Promise<T>;
   /** Sends a multipart form whose only field is the file; `status` tells 201 (new) from 200 (there already). */
   upload<T>(
     path: string,
     file: { name: string; content: AsyncIterable<Uint8Array> },
     schema: z.ZodType<T>,
   ): Promise<{ status: number; body: T }>;
+  /** The bytes of an answer as they come. */
+  download(path: string, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>>;
   /** Server-sent events until the platform ends them. `opened` is called once it has begun to send. */
   events(path: string, signal: AbortSignal, opened?: () => void): AsyncGenerator<ServerEvent>;
 }
@@ -98,16 +102,20 @@ function clientWith(url: string, token: () => string | null): Client {
   return {
     url,
     get: async (path, schema) => read(await send('GET', path, {}, CALL_MS), schema),
-    async post(path, body, schema) {
-      const init = { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
-      return read(await send('POST', path, init, CALL_MS), schema);
-    },
+    post: async (path, body, schema) => read(await send('POST', path, json(body), CALL_MS), schema),
+    patch: async (path, body, schema) => read(await send('PATCH', path, json(body), CALL_MS), schema),
+    delete: async (path, schema) => read(await send('DELETE', path, {}, CALL_MS), schema),
     async upload(path, { name, content }, schema) {
       const boundary = `avishkar-${random.uuid()}`;
       const body = multipart(boundary, name, content);
       const init = { headers: { 'content-type': `multipart/form-data; boundary=${boundary}` }, body, duplex: 'half' };
       const response = await send('POST', path, init as unknown as RequestInit, UPLOAD_MS);
       return { status: response.status, body: await read(response, schema) };
+    },
+    async download(path, signal) {
+      const { body } = await send('GET', path, { headers: { accept: 'application/zip' }, signal }, null);
+      if (!body) throw notOurs(url, 'its answer is empty');
+      return body;
     },
     async *events(path, signal, opened) {
       const silence = new AbortController();
@@ -130,6 +138,10 @@ function clientWith(url: string, token: () => string | null): Client {
       }
     },
   };
+}
+
+function json(body: unknown): RequestInit {
+  return { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
 }
 
 async function* multipart(

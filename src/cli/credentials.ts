@@ -36,11 +36,23 @@ export function readCredentials(env: Environment): z.infer<typeof fileSchema> {
   }
 }
 
-/** Remembers a login, for its owner's eyes only. The file is replaced in one step. */
+/** Remembers a login, for its owner's eyes only. */
 export function rememberLogin(env: Environment, url: string, login: Credential): void {
-  const path = credentialsPath(env);
   const known = readCredentials(env);
-  const next = { current: url, platforms: { ...known.platforms, [url]: login } };
+  keep(env, { current: url, platforms: { ...known.platforms, [url]: login } });
+}
+
+/** Forgets the login at a platform, if there is one. */
+export function forgetLogin(env: Environment, url: string): void {
+  const known = readCredentials(env);
+  if (!known.platforms[url]) return;
+  const { [url]: _forgotten, ...platforms } = known.platforms;
+  keep(env, { ...known, platforms });
+}
+
+/** The file is replaced in one step. */
+function keep(env: Environment, next: z.infer<typeof fileSchema>): void {
+  const path = credentialsPath(env);
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const staged = `${path}.${process.pid}`;
   writeFileSync(staged, `${JSON.stringify(next, null, 2)}\n`, { mode: 0o600, flush: true });

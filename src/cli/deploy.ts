@@ -94,7 +94,8 @@ function tellFailure({ out }: Context, instance: Instance): void {
     out.hint(`What it went through: npx avishkar events ${name}; its build: npx avishkar logs ${name} --build`);
 }
 
-async function settingsFor(
+/** Settings from the command line, with the types that the app's version gives them. */
+export async function settingsFor(
   client: Client,
   app: string,
   version: string | undefined,
@@ -111,6 +112,6 @@ async function settingsFor(
   return typedSettings(given, chosen?.manifest.config ?? []);
 }
 
-function pick<K extends string, V>(key: K, value: V | undefined): Partial<Record<K, V>> {
+export function pick<K extends string, V>(key: K, value: V | undefined): Partial<Record<K, V>> {
   return value === undefined ? {} : ({ [key]: value } as Record<K, V>);
 }

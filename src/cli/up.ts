@@ -14,9 +14,18 @@ export function upCommand(): Command {
     .option('--first-port <port>', 'first public port of apps (default: 2000)', wholeNumber)
     .option('--replica-ports <first-last>', 'ports that replicas get (default: 20000-29999)', range)
     .option('--build-seconds <n>', 'longest that installing an app may take (default: 600)', wholeNumber)
+    .option('--max-upload-mb <n>', 'largest upload in MB, packed (default: 100)', wholeNumber)
+    .option('--max-unpacked-mb <n>', 'largest upload in MB, unpacked (default: 256)', wholeNumber)
+    .option('--keep-versions <n>', 'how many versions of an app stay without being used (default: 10)', wholeNumber)
+    .option('--open-registration', 'let anybody register, as role user')
+    .option(
+      '--legacy-allow-from <cidr>',
+      'network whose programs need no token for the starting document’s routes; may be repeated',
+      (network: string, before: string[] = []) => [...before, network],
+    )
     .option('--no-demo', 'do not deploy the sample app on the first start')
-    .action(async (options: Record<string, unknown>) => {
-      await up(options);
+    .action(async ({ legacyAllowFrom, ...options }: Record<string, unknown>) => {
+      await up({ ...options, ...(legacyAllowFrom === undefined ? {} : { legacy: { allowFrom: legacyAllowFrom } }) });
     });
 }
 

@@ -61,7 +61,8 @@ describe('runtime and entry are detected', () => {
     ['requirements.txt', ['requirements.txt', 'app.py'], null, 'python', 'app.py'],
     ['main.py before app.py', ['app.py', 'main.py'], null, 'python', 'main.py'],
     ['Python before a page', ['app.py', 'index.html'], null, 'python', 'app.py'],
-    ['JavaScript without package.json', ['index.mjs', 'index.html'], null, 'node', 'index.mjs'],
+    ['JavaScript without package.json', ['index.mjs', 'style.css'], null, 'node', 'index.mjs'],
+    ['a page with its script', ['index.html', 'main.js'], null, 'static', 'index.html'],
     ['a page', ['index.html', 'style.css'], null, 'static', 'index.html'],
   ];
   for (const [what, files, packageJson, runtime, entry] of rows) {
@@ -80,6 +81,20 @@ describe('runtime and entry are detected', () => {
   test('the kind of the entry decides where nothing else does', () => {
     assert.equal(read({ ...NAMED, entry: 'src/x.ts' }, ['src/x.ts']).runtime, 'node');
     assert.equal(read({ ...NAMED, entry: 'src/x.py' }, ['src/x.py']).runtime, 'python');
+    assert.equal(read({ ...NAMED, entry: 'public/x.html' }, ['public/x.html']).runtime, 'static');
+  });
+
+  test('the kind of the entry decides before package.json, and not before a Dockerfile', () => {
+    const files = ['package.json', 'x.py', 'x.html'];
+    assert.equal(read({ ...NAMED, entry: 'x.py' }, files).runtime, 'python');
+    assert.equal(read({ ...NAMED, entry: 'x.html' }, files).runtime, 'static');
+    assert.equal(read({ ...NAMED, entry: 'x.py' }, [...files, 'Dockerfile']).runtime, 'dockerfile');
+  });
+
+  test('a runtime without a file to start with says which were looked for', () => {
+    const error = refusal(() => read(NAMED, ['requirements.txt', 'server.py']));
+    assert.match(error.message, /^app\.json: entry: expected the file to start with.*main\.py, app\.py$/);
+    assert.equal(error.errors[0]?.path, 'entry');
   });
 });
 
@@ -111,7 +126,24 @@ describe('older forms', () => {
     );
   });
 
+  test("with today's fields beside theirs", () => {
+    const more = { health: { path: '/up' }, config: [{ key: 'ROOM' }], port: 9000, env: { A: '1' } };
+    for (const older of [{ applicationName: 'old' }, { app_name: 'old' }]) {
+      const manifest = read({ ...older, ...more });
+      assert.deepEqual(
+        [manifest.health?.path, manifest.config[0]?.key, manifest.port, manifest.env],
+        ['/up', 'ROOM', 9000, { A: '1' }],
+      );
+    }
+  });
+
   test('are refused by field, too', () => {
+    for (const field of ['sensorTypes', 'applicationTypeInstance']) {
+      const error = refusal(() => read({ applicationName: 'ok', [field]: ['CO2'] }));
+      assert.deepEqual(error.errors, [
+        { path: field, message: 'expected an object, vertical by vertical', received: '["CO2"]' },
+      ]);
+    }
     assert.match(refusal(() => read({ applicationName: '1bad' })).message, /app\.json: name:/);
     assert.match(
       refusal(() => read({ applicationName: 'ok', sensorTypes: { A: 'x' } })).message,

@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import { AvkError, type FieldError } from './errors.ts';
-import { type Manifest, manifestSchema } from './manifest.ts';
+import { type Manifest, manifestSchema, RUNTIMES, type Runtime } from './manifest.ts';
 
 /** What an uploaded bundle holds, as far as the manifest depends on it. */
 export interface BundleView {
@@ -42,8 +42,9 @@ export function readManifest(bundle: BundleView): Manifest {
 function parseObject(text: string): Record<string, unknown> {
   let value: unknown;
   try {
-    value = JSON.parse(text.replace(/^\uFEFF/, ''));
+    value = JSON.parse(text.replace(/^\uFEFF/, ''), withoutProto);
   } catch (cause) {
+    if (cause instanceof AvkError) throw cause;
     throw bad(`app.json is not JSON: ${(cause as Error).message}`, []);
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
@@ -52,11 +53,23 @@ function parseObject(text: string): Record<string, unknown> {
   return value as Record<string, unknown>;
 }
 
-/** The two older forms in today's terms; their other fields are kept out, as today's manifest has no place for them. */
+/** Set as a property it would be lost without a word, or worse. */
+function withoutProto(key: string, value: unknown): unknown {
+  if (key === '__proto__') throw bad('app.json: __proto__ cannot be the name of anything', []);
+  return value;
+}
+
+/** Fields of today's that an app.json of an older form may have, too. */
+const SHARED = ['runtime', 'port', 'env', 'config', 'resources', 'health', 'stopSeconds', 'scale'] as const;
+
+/**
+ * The two older forms in today's terms. What has no place in today's manifest (`location`, `applicationType` and what
+ * is unknown) is kept out: where an instance is for, and for what, its user says at the deployment.
+ */
 function normalise(raw: Record<string, unknown>): Record<string, unknown> {
   if ('applicationName' in raw) {
-    const counts = record(raw.applicationTypeInstance);
-    const sensors = Object.entries(record(raw.sensorTypes)).map(([vertical, types], index) => ({
+    const counts = table(raw, 'applicationTypeInstance');
+    const sensors = Object.entries(table(raw, 'sensorTypes')).map(([vertical, types], index) => ({
       slot: `slot${index + 1}`,
       vertical,
       sensors: types,
@@ -66,7 +79,7 @@ function normalise(raw: Record<string, unknown>): Record<string, unknown> {
       name: raw.applicationName,
       version: raw.version ?? '1.0.0',
       ...(raw.applicationDescription === undefined ? {} : { description: raw.applicationDescription }),
-      ...pick(raw, ['runtime', 'entry', 'port']),
+      ...pick(raw, ['entry', ...SHARED]),
       sensors,
     };
   }
@@ -75,7 +88,7 @@ function normalise(raw: Record<string, unknown>): Record<string, unknown> {
       name: raw.app_name,
       version: raw.version ?? '1.0.0',
       ...(raw.entry_point === undefined ? {} : { entry: raw.entry_point }),
-      ...pick(raw, ['description', 'runtime', 'port']),
+      ...pick(raw, ['description', 'sensors', ...SHARED]),
     };
   }
   // For editors only.
@@ -85,38 +98,50 @@ function normalise(raw: Record<string, unknown>): Record<string, unknown> {
 
 /** Dockerfile; package.json; requirements.txt, main.py or app.py; index.html: the first that is there decides. */
 function detect(bundle: BundleView, known: Record<string, unknown>): { runtime?: string; entry?: string } {
-  const { files } = bundle;
-  // A runtime of the wrong type is left for the schema to refuse.
-  if (known.runtime !== undefined && typeof known.runtime !== 'string') return {};
-  const runtime = known.runtime ?? detectRuntime(files, known.entry);
+  // A runtime that is none is left for the schema to refuse.
+  const named = known.runtime;
+  if (named !== undefined && !RUNTIMES.some((runtime) => runtime === named)) return {};
+  const runtime = (named as Runtime | undefined) ?? detectRuntime(bundle.files, known.entry);
   if (runtime === null) {
     throw bad('app.json: runtime: expected it, or a Dockerfile, package.json, main.py, app.py or index.html', []);
   }
   if (known.entry !== undefined) return { runtime };
   const entry = detectEntry(runtime, bundle);
-  return entry === null ? { runtime } : { runtime, entry };
+  if (entry === null) {
+    const names = ENTRIES[runtime].join(', ');
+    const message = `expected the file to start with, as the zip has none of ${names}`;
+    throw bad(`app.json: entry: ${message}`, [{ path: 'entry', message }]);
+  }
+  return { runtime, entry };
 }
 
-function detectRuntime(files: ReadonlySet<string>, entry: unknown): string | null {
+function detectRuntime(files: ReadonlySet<string>, entry: unknown): Runtime | null {
   if (files.has('Dockerfile')) return 'dockerfile';
+  // Who names the entry has said what it is; package.json may be for the tools of a page.
+  const named = typeof entry === 'string' ? RUNTIME_OF.find(([kind]) => kind.test(entry))?.[1] : undefined;
+  if (named) return named;
   if (files.has('package.json')) return 'node';
-  if (typeof entry === 'string' && /\.[cm]?[jt]s$/.test(entry)) return 'node';
   if (['requirements.txt', 'main.py', 'app.py'].some((file) => files.has(file))) return 'python';
-  if (typeof entry === 'string' && entry.endsWith('.py')) return 'python';
-  if (['main.js', 'index.js', 'server.js', 'main.mjs', 'index.mjs'].some((file) => files.has(file))) return 'node';
-  return files.has('index.html') ? 'static' : null;
+  if (files.has('index.html')) return 'static';
+  return ['main.js', 'index.js', 'server.js', 'main.mjs', 'index.mjs'].some((file) => files.has(file)) ? 'node' : null;
 }
 
-const ENTRIES: Record<string, readonly string[]> = {
+const RUNTIME_OF: readonly (readonly [RegExp, Runtime])[] = [
+  [/\.[cm]?[jt]s$/, 'node'],
+  [/\.py$/, 'python'],
+  [/\.html?$/, 'static'],
+];
+
+const ENTRIES: Record<Runtime, readonly string[]> = {
   node: ['main.js', 'main.mjs', 'index.js', 'index.mjs', 'server.js', 'app.js'],
   python: ['main.py', 'app.py'],
   static: ['index.html'],
   dockerfile: ['Dockerfile'],
 };
 
-function detectEntry(runtime: string, bundle: BundleView): string | null {
+function detectEntry(runtime: Runtime, bundle: BundleView): string | null {
   const main = runtime === 'node' ? packageMain(bundle.packageJson) : null;
-  const candidates = [...(main === null ? [] : [main]), ...(ENTRIES[runtime] ?? [])];
+  const candidates = [...(main === null ? [] : [main]), ...ENTRIES[runtime]];
   return candidates.find((file) => bundle.files.has(file)) ?? null;
 }
 
@@ -147,8 +172,15 @@ function fieldError(issue: z.core.$ZodIssue, input: Record<string, unknown>): Fi
   };
 }
 
-function record(value: unknown): Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {};
+/** An object of the older form; empty when it is not there. */
+function table(raw: Record<string, unknown>, field: string): Record<string, unknown> {
+  const value = raw[field];
+  if (value === undefined) return {};
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+  const message = 'expected an object, vertical by vertical';
+  throw bad(`app.json: ${field}: ${message}`, [
+    { path: field, message, received: JSON.stringify(value).slice(0, RECEIVED_LENGTH) },
+  ]);
 }
 
 function pick(from: Record<string, unknown>, keys: readonly string[]): Record<string, unknown> {

@@ -62,6 +62,8 @@ export interface AvkErrorOptions {
   lastLogLines?: string[];
   /** True when the same call may succeed later without anyone changing anything. */
   retryable?: boolean;
+  /** How long to wait before asking again, where that is known. */
+  retryAfterSeconds?: number;
 }
 
 /** An error with a stable code and one sentence for a person. Never holds a secret. */
@@ -70,6 +72,7 @@ export class AvkError extends Error {
   readonly errors: FieldError[];
   readonly lastLogLines: string[];
   readonly retryable: boolean;
+  readonly retryAfterSeconds: number | null;
 
   constructor(code: ErrorCode, message: string, options: AvkErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -78,6 +81,7 @@ export class AvkError extends Error {
     this.errors = options.errors ?? [];
     this.lastLogLines = options.lastLogLines ?? [];
     this.retryable = options.retryable ?? ERRORS[code].status === 503;
+    this.retryAfterSeconds = options.retryAfterSeconds ?? null;
   }
 
   get status(): number {

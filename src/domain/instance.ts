@@ -25,7 +25,8 @@ export const DEPLOYING: readonly InstanceState[] = ['requested', 'placing', 'bui
 export const ENDED: readonly InstanceState[] = ['stopped', 'failed', 'cancelled'];
 
 const NEXT: Record<InstanceState, readonly InstanceState[]> = {
-  scheduled: ['requested', 'stopped', 'cancelled'],
+  // Its last start was missed, or could not be made.
+  scheduled: ['requested', 'stopped', 'cancelled', 'failed'],
   requested: ['placing', 'stopping', 'failed', 'cancelled'],
   placing: ['building', 'stopping', 'failed', 'cancelled'],
   // Back to placing: the port or the machine was lost meanwhile.

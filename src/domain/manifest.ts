@@ -1,7 +1,21 @@
 import { z } from 'zod';
+import { AvkError } from './errors.ts';
 import { nameSchema } from './names.ts';
 
 export const RUNTIMES = ['node', 'python', 'static', 'dockerfile'] as const;
+export type Runtime = (typeof RUNTIMES)[number];
+
+/** For an app of a kind that the machines cannot run. */
+export function unsupportedRuntime(runtime: Runtime, supported: readonly Runtime[]): AvkError {
+  const others = supported.join(', ');
+  const why =
+    runtime === 'dockerfile'
+      ? `Apps with runtime dockerfile need machines with Docker, which this platform does not have. Deploy it on a platform that has, or give app.json one of these runtimes: ${others}.`
+      : `Apps with runtime ${runtime} cannot run on this platform's machines; they run: ${others}.`;
+  return new AvkError('AVK_RUNTIME_UNSUPPORTED', why, {
+    errors: [{ path: 'runtime', message: `expected one of ${others}`, received: runtime }],
+  });
+}
 
 /** A path inside the bundle: relative, forward slashes, no way out. */
 const bundlePath = z
@@ -18,12 +32,12 @@ const bundlePath = z
   );
 
 /** Names that are set by the platform, or that change how a process is loaded, are not an app's to set. */
-const RESERVED_ENV = /^(AVISHKAR_.*|PORT|PATH|HOME|LD_.*|NODE_OPTIONS|BASH_ENV|ENV)$/;
+const RESERVED_ENV = /^(AVISHKAR_.*|PORT|PATH|HOME|LD_.*|NODE_OPTIONS|PYTHON(HOME|PATH|STARTUP)|BASH_ENV|ENV)$/;
 
 const envName = z
   .string()
   .regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/, 'expected letters, digits and _, not starting with a digit')
-  .refine((name) => !RESERVED_ENV.test(name), 'this variable is set by the platform');
+  .refine((name) => !RESERVED_ENV.test(name) && name !== '__proto__', 'this variable is set by the platform');
 
 const envValue = z
   .string()

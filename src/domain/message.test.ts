@@ -53,6 +53,17 @@ const TEXTS: [msg: string, text: Text, subject: string][] = [
   ['done schedule app$web-1', { verb: 'done schedule app', fields: { name: 'web-1' } }, 'web-1'],
   ['its time$web-1', { verb: 'its time', fields: { name: 'web-1' } }, 'web-1'],
   ['its end time$web-1', { verb: 'its end time', fields: { name: 'web-1' } }, 'web-1'],
+  [
+    'skipped its time$web-1$it cost $5',
+    { verb: 'skipped its time', fields: { name: 'web-1', reason: 'it cost $5' } },
+    'web-1',
+  ],
+  [
+    'error schedule$web-1$start: $?',
+    { verb: 'error schedule', fields: { name: 'web-1', reason: 'start: $?' } },
+    'web-1',
+  ],
+  ['unschedule app$web-1', { verb: 'unschedule app', fields: { name: 'web-1' } }, 'web-1'],
 ];
 
 describe('message texts', () => {

@@ -19,8 +19,9 @@ export interface Envelope {
 
 /**
  * Verbs and what follows them, separated by `$`. The last field takes the rest of the text, so that a reason may
- * hold any character. `progress deploy` and `state app` are ours: they tell the application manager of steps and of
- * changes that nobody asked for.
+ * hold any character. `progress deploy`, `state app`, `state platform` and `rollout app` are ours: they tell the
+ * application manager of steps, of changes that nobody asked for, and of what becomes of a new version. So are the last
+ * three: a start that was left out, a schedule that was refused, and one that was deleted.
  */
 const TEXTS = {
   'start platform': [],
@@ -29,6 +30,7 @@ const TEXTS = {
   'NO start platform': ['detail'],
   'YES stop platform': ['detail'],
   'NO stop platform': ['detail'],
+  'state platform': ['state', 'reason'],
   'deploy app': ['name'],
   'stop app': ['name'],
   'give best node': ['name'],
@@ -39,10 +41,14 @@ const TEXTS = {
   'error stop': ['name', 'reason'],
   'progress deploy': ['name', 'state'],
   'state app': ['name', 'state', 'reason'],
+  'rollout app': ['name', 'state', 'reason'],
   'schedule app': ['name', 'start', 'end'],
   'done schedule app': ['name'],
   'its time': ['name'],
   'its end time': ['name'],
+  'skipped its time': ['name', 'reason'],
+  'error schedule': ['name', 'reason'],
+  'unschedule app': ['name'],
 } as const satisfies Record<string, readonly string[]>;
 
 export type Verb = keyof typeof TEXTS;

@@ -31,6 +31,8 @@ const RESERVED = new Set(
     'FaultMonitor',
     'Authenticator',
     'PlatformInitializer',
+    'schedules',
+    'metrics',
   ].map(nameKey),
 );
 
@@ -43,10 +45,10 @@ export function isReserved(name: string): boolean {
   return RESERVED.has(nameKey(name));
 }
 
-export const nameSchema = z
-  .string()
-  .regex(NAME, 'expected a letter, then at most 62 letters, digits, - or _')
-  .refine((name) => !isReserved(name), 'this name is reserved by the platform');
+/** A name by its form alone; the platform's own services have reserved ones. */
+export const namePattern = z.string().regex(NAME, 'expected a letter, then at most 62 letters, digits, - or _');
+
+export const nameSchema = namePattern.refine((name) => !isReserved(name), 'this name is reserved by the platform');
 
 export function isName(text: string): boolean {
   return NAME.test(text) && !isReserved(text);

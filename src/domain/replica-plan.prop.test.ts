@@ -26,7 +26,9 @@ const replicas = fc
     }),
     { selector: ({ number }) => number, maxLength: 15 },
   )
-  .map((list) => list.map((one): PlannedReplica => ({ ...one, id: `r${one.number}` })));
+  .map((list) =>
+    list.map((one): PlannedReplica => ({ ...one, id: `r${one.number}`, node: 'node1', standing: 'current' })),
+  );
 const desired = fc.nat({ max: 12 });
 const plan = (list: readonly PlannedReplica[], wanted: number): ReplicaAction[] =>
   planReplicas({ desired: wanted, replicas: list, now: NOW, unhealthyMs: UNHEALTHY_MS });
@@ -44,7 +46,9 @@ function applied(list: readonly PlannedReplica[], actions: readonly ReplicaActio
     next.push({
       id: `r${action.number}`,
       number: action.number,
+      node: 'node1',
       state: 'starting',
+      standing: 'current',
       failures: 0,
       retryAt: 0,
       since: NOW,

@@ -2,13 +2,26 @@ import { type CryptoKey, importJWK, type JWK, jwtVerify, SignJWT } from 'jose';
 import { z } from 'zod';
 import { AvkError } from '../domain/errors.ts';
 import type { Clock } from '../ports/clock.ts';
+import type { Scope } from './scopes.ts';
 
 /** Each role may do what the ones before it may. */
 export const ROLES = ['user', 'developer', 'admin'] as const;
 export type Role = (typeof ROLES)[number];
 
 /** Who asks. */
-export type Principal = { kind: 'user'; name: string; role: Role } | { kind: 'service'; name: string };
+export type Principal = UserPrincipal | { kind: 'service'; name: string };
+
+export interface UserPrincipal {
+  kind: 'user';
+  name: string;
+  role: Role;
+  /** The sign-in it belongs to. None: the platform itself acts for the user, for minutes. */
+  session?: string;
+  /** The API token shown instead of a sign-in. */
+  token?: { id: string; name: string };
+  /** What that token is limited to; absent: all that the role may. */
+  scopes?: readonly Scope[];
+}
 
 /**
  * Who may use a route. `open`: anyone. `service`: the platform's own services, and an administrator.
@@ -30,7 +43,7 @@ export interface Tokens {
 }
 
 const claims = z.union([
-  z.object({ kind: z.literal('user'), sub: z.string(), role: z.enum(ROLES) }),
+  z.object({ kind: z.literal('user'), sub: z.string(), role: z.enum(ROLES), sid: z.string().optional() }),
   z.object({ kind: z.literal('service'), sub: z.string() }),
 ]);
 
@@ -58,7 +71,7 @@ export async function createTokens(key: JWK, clock: Clock): Promise<Tokens> {
       const claim = claims.parse(payload);
       const principal: Principal =
         claim.kind === 'user'
-          ? { kind: 'user', name: claim.sub, role: claim.role }
+          ? { kind: 'user', name: claim.sub, role: claim.role, ...(claim.sid ? { session: claim.sid } : {}) }
           : { kind: 'service', name: claim.sub };
       return { principal, expiresAt: Number(payload.exp) * 1000 };
     } catch (cause) {
@@ -69,8 +82,11 @@ export async function createTokens(key: JWK, clock: Clock): Promise<Tokens> {
   return {
     async issue(principal, seconds) {
       const now = Math.floor(clock.now() / 1000);
-      const role = principal.kind === 'user' ? { role: principal.role } : {};
-      const token = await new SignJWT({ kind: principal.kind, ...role })
+      const claim =
+        principal.kind === 'user'
+          ? { role: principal.role, ...(principal.session ? { sid: principal.session } : {}) }
+          : {};
+      const token = await new SignJWT({ kind: principal.kind, ...claim })
         .setProtectedHeader({ alg: ALGORITHM })
         .setIssuer(ISSUER)
         .setSubject(principal.name)

@@ -1,5 +1,10 @@
 import { AvkError, ERRORS, type ErrorCode } from '../domain/errors.ts';
-import type { ServiceRequest, ServiceResponse, ServiceTransport } from '../ports/service-transport.ts';
+import {
+  LinesRefused,
+  type ServiceRequest,
+  type ServiceResponse,
+  type ServiceTransport,
+} from '../ports/service-transport.ts';
 import { problemSchema } from './http/problem.ts';
 import type { ServiceName } from './service.ts';
 
@@ -45,8 +50,12 @@ export function createServiceClient(transport: ServiceTransport, token: () => Pr
     },
     async *values(service, path, options) {
       const request: ServiceRequest = { method: 'GET', path, headers: await headers() };
-      for await (const line of transport.lines(service, request, options)) {
-        if (line !== '') yield JSON.parse(line);
+      try {
+        for await (const line of transport.lines(service, request, options)) {
+          if (line !== '') yield JSON.parse(line);
+        }
+      } catch (error) {
+        throw error instanceof LinesRefused ? errorOf(service, error.response) : error;
       }
     },
   };
@@ -59,9 +68,10 @@ function errorOf(service: string, response: ServiceResponse): AvkError {
   if (!parsed?.success || !(parsed.data.code in ERRORS)) {
     return new AvkError('AVK_SERVICE_UNAVAILABLE', `${service} answered ${response.status}`);
   }
-  const { code, detail, errors, lastLogLines } = parsed.data;
+  const { code, detail, errors, lastLogLines, retryAfterSeconds } = parsed.data;
   return new AvkError(code as ErrorCode, detail, {
     errors: errors as AvkError['errors'],
     ...(lastLogLines ? { lastLogLines } : {}),
+    ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
   });
 }

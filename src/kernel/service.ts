@@ -27,6 +27,19 @@ export const TITLES: Record<ServiceName, string> = {
   authenticator: 'Authenticator',
 };
 
+/** `service_name` of services.json: `application_manager`. */
+export function entryName(service: ServiceName): string {
+  return service.replaceAll('-', '_');
+}
+
+/** The service by its `service_name`; undefined for one that is not the platform's own. */
+export function serviceOf(entry: string): ServiceName | undefined {
+  return SERVICES.find((service) => entryName(service) === entry);
+}
+
+/** What goes on when the platform is stopped: without these nobody could start it again. */
+export const ALWAYS_UP: readonly ServiceName[] = ['authenticator', 'application-manager', 'platform-initializer'];
+
 /** One module of the platform. Made by a factory from explicit dependencies; holds nothing before `start`. */
 export interface Service {
   readonly name: ServiceName;

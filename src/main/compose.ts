@@ -1,45 +1,65 @@
 import { networkInterfaces } from 'node:os';
 import type { Migration } from 'kysely/migration';
-import { Registry } from 'prom-client';
+import { Counter, Registry } from 'prom-client';
+import { z } from 'zod';
 import { processMetrics } from '../adapters/metrics/process.ts';
+import { createInProcessServices, type Program } from '../adapters/service-runtime/in-process.ts';
 import { createInProcessTransport } from '../adapters/service-transport/in-process.ts';
 import { AvkError } from '../domain/errors.ts';
+import type { Inventory } from '../domain/service-entry.ts';
+import { createAuditTrail } from '../kernel/audit-trail.ts';
 import { createServiceToken, createTokens } from '../kernel/auth.ts';
 import { createHttpApp, type HttpApp } from '../kernel/http/app.ts';
+import { createNetworkList } from '../kernel/http/networks.ts';
+import { createIdentity, type Inspect, verdictSchema } from '../kernel/identity.ts';
 import type { Metrics } from '../kernel/metrics.ts';
 import type { ReplicaDeps } from '../kernel/replica.ts';
 import { createSecretBox } from '../kernel/secret-box.ts';
-import { SERVICES, type Service, type ServiceName, TITLES } from '../kernel/service.ts';
+import { entryName, SERVICES, type Service, type ServiceName, TITLES } from '../kernel/service.ts';
 import { createServiceClient, type ServiceClient } from '../kernel/service-client.ts';
 import type { Database } from '../ports/database.ts';
 import type { Log } from '../ports/log.ts';
-import { DEFAULT_LIMITS } from '../services/application-manager/catalogue.ts';
+import type { ServiceRuntime } from '../ports/service-runtime.ts';
 import { createApplicationManager } from '../services/application-manager/service.ts';
 import { type ApplicationManagerTables, migrations as appTables } from '../services/application-manager/store.ts';
 import { type Authenticator, createAuthenticator } from '../services/authenticator/service.ts';
 import { type AuthenticatorTables, migrations as userTables } from '../services/authenticator/store.ts';
 import { createDeploymentManager } from '../services/deployment-manager/service.ts';
 import { type DeploymentManagerTables, migrations as deployTables } from '../services/deployment-manager/store.ts';
+import { createFaultMonitor } from '../services/fault-monitor/service.ts';
+import { type FaultMonitorTables, migrations as monitorTables } from '../services/fault-monitor/store.ts';
 import { createLoadBalancer } from '../services/load-balancer/service.ts';
 import { migrations as balanceTables, type LoadBalancerTables } from '../services/load-balancer/store.ts';
 import { createNodeManager } from '../services/node-manager/service.ts';
 import { type NodeManagerTables, migrations as nodeTables } from '../services/node-manager/store.ts';
-import type { Config } from './config.ts';
+import { createPlatformInitializer, type PlatformInitializer } from '../services/platform-initializer/service.ts';
+import { type InitializerTables, migrations as initializerTables } from '../services/platform-initializer/store.ts';
+import { createScheduler } from '../services/scheduler/service.ts';
+import { type SchedulerTables, migrations as scheduleTables } from '../services/scheduler/store.ts';
+import { createSensorManager } from '../services/sensor-manager/service.ts';
+import { createBackup } from './backup.ts';
+import { type Config, uploadLimits } from './config.ts';
+import { examine } from './doctor.ts';
 import { documentation } from './documentation.ts';
 import type { Engines, Hooks } from './engines.ts';
+import { frontEnd } from './front-end.ts';
 import type { Home } from './home.ts';
+import { embeddedInventory } from './inventory.ts';
+import { createProgram, type OpenedService } from './programs.ts';
 import { VERSION } from './version.ts';
 
-/** All services of one process, wired, not started. */
+/** The services of one process: how each is made, and what runs them. */
 export interface Composition {
-  /** In the order to start them; to be stopped the other way round. */
-  services: Service[];
-  authenticator: Authenticator;
+  runtime: ServiceRuntime;
+  inventory: () => Promise<Inventory>;
+  /** The present run of a service; undefined while it does not run. */
+  running(service: 'authenticator'): Authenticator | undefined;
+  running(service: 'platform-initializer'): PlatformInitializer | undefined;
+  running(service: ServiceName): Service | undefined;
   /** Acts in the platform's own name. */
   client: ServiceClient;
   /** Lets the holder act as user `admin` for ten minutes. */
   adminToken(): Promise<string>;
-  close(): Promise<void>;
 }
 
 const DESCRIPTIONS: Partial<Record<ServiceName, string>> = {
@@ -47,12 +67,27 @@ const DESCRIPTIONS: Partial<Record<ServiceName, string>> = {
   'deployment-manager': 'Brings an instance to its first running replica, and back.',
   'node-manager': 'The machines: health, history, the best one for the next app.',
   'load-balancer': 'Public ports, routes and replicas of everything that is registered.',
-  authenticator: 'Users and tokens.',
+  'platform-initializer': "The platform's own services: started, kept running, stopped.",
+  scheduler: 'When instances start and end.',
+  'sensor-manager': 'Sensors and what they read. So far the routes that every service has.',
+  'fault-monitor': 'How well each service is, and was.',
+  authenticator: 'Users, their sessions and tokens, and the audit log.',
 };
+
+/** What every service gets. */
+interface Basics {
+  http: HttpApp;
+  log: Log;
+  client: ServiceClient;
+  metrics: Metrics;
+}
 
 /** The user that the authenticator makes at the first start. */
 const FIRST_ADMIN = 'admin';
 const ADMIN_TOKEN_SECONDS = 600;
+const inspection = z.object({ verdict: verdictSchema.nullable() });
+/** Callers wait for this answer: a slow authenticator counts as one that does not answer. */
+const INSPECT_DEADLINE_MS = 2000;
 
 /** Wires the services of one process: explicit arguments, no container, nothing hidden. */
 export async function compose(config: Config, home: Home, engines: Engines, hooks: Hooks): Promise<Composition> {
@@ -62,35 +97,61 @@ export async function compose(config: Config, home: Home, engines: Engines, hook
   const transport = createInProcessTransport(clock);
   const metrics: Metrics = new Registry();
   processMetrics(metrics);
-  const opened: Database<never>[] = [];
+  const legacyFrom = createNetworkList(config.legacy.allowFrom);
+  const trail = auditTrail();
   const machines = new Map(engines.machines.map((machine) => [machine.host.name, machine]));
   const onJournal = hooks.onJournal ? { onJournal: hooks.onJournal } : {};
   const buildDeadlineMs = config.buildSeconds * 1000;
+  const inventory = await embeddedInventory(
+    home,
+    (service) => portOf(service, config),
+    engines.machines.map(({ host }) => ({ name: host.name, address: host.address })),
+  );
+  const present = new Map<ServiceName, Service>();
 
-  async function open<Tables>(service: ServiceName, migrations: Record<string, Migration>): Promise<Database<Tables>> {
-    const database = await databases.open<Tables>(service, migrations);
-    opened.push(database as unknown as Database<never>);
-    return database;
+  function auditTrail() {
+    const client = createServiceClient(transport, createServiceToken(tokens, 'application-manager', clock));
+    const lost = new Counter({
+      name: 'avishkar_audit_entries_lost_total',
+      help: 'Changing calls that could not be written down',
+      registers: [metrics],
+    });
+    return createAuditTrail({
+      send: async (entries) => {
+        await client.call('authenticator', 'POST', '/audit', { body: { entries } });
+      },
+      clock,
+      log: engines.logOf('application-manager').log,
+      lost: (entries) => lost.inc(entries),
+    });
   }
 
-  /** What every service gets. */
-  async function basics(
-    service: ServiceName,
-  ): Promise<{ http: HttpApp; log: Log; client: ServiceClient; metrics: Metrics }> {
+  async function basics(service: ServiceName): Promise<Basics> {
     const { log, recent } = engines.logOf(service);
+    const client = createServiceClient(transport, createServiceToken(tokens, service, clock));
+    const inspect: Inspect = async (body) => {
+      const options = { body, deadlineMs: INSPECT_DEADLINE_MS };
+      return inspection.parse(await client.call('authenticator', 'POST', '/credentials/check', options)).verdict;
+    };
     const http = await createHttpApp({
       title: TITLES[service],
       version: VERSION,
       description: DESCRIPTIONS[service] ?? '',
       tokens,
+      identity: createIdentity(tokens, inspect, clock),
+      acceptsCookie: service === 'application-manager',
+      legacyFrom,
+      audit: { trail, clock },
       log,
       recentLogLines: recent,
       metrics,
       service,
     });
-    if (service === 'application-manager') await documentation(http);
-    transport.add(service, http);
-    return { http, log, client: createServiceClient(transport, createServiceToken(tokens, service, clock)), metrics };
+    if (service === 'application-manager') {
+      await documentation(http);
+      await frontEnd(http);
+    }
+    return { http, log, client, metrics };
   }
 
   function machineOf(name: string) {
@@ -101,68 +162,129 @@ export async function compose(config: Config, home: Home, engines: Engines, hook
   const replica = (node: string): ReplicaDeps => ({ runtime: machineOf(node).runtime, blobs, secrets, clock });
   const ports = (node: string) => machineOf(node).ports;
 
-  const authenticator = createAuthenticator({
-    ...(await basics('authenticator')),
-    database: await open<AuthenticatorTables>('authenticator', userTables),
-    tokens,
-    clock,
-  });
-  const nodeManager = createNodeManager({
-    ...(await basics('node-manager')),
-    database: await open<NodeManagerTables>('node-manager', nodeTables),
-    bus,
-    clock,
-    machines: engines.machines,
-    ports,
-  });
-  const loadBalancer = createLoadBalancer({
-    ...(await basics('load-balancer')),
-    database: await open<LoadBalancerTables>('load-balancer', balanceTables),
-    bus,
-    registry,
-    proxy,
-    clock,
+  /** A service with tables of its own, opened for this run of it. */
+  async function withTables<Tables>(
+    name: ServiceName,
+    migrations: Record<string, Migration>,
+    create: (basics: Basics, database: Database<Tables>) => Service | Promise<Service>,
+  ): Promise<OpenedService> {
+    const database = await databases.open<Tables>(name, migrations);
+    try {
+      return { service: await create(await basics(name), database), close: () => database.close() };
+    } catch (error) {
+      await database.close();
+      throw error;
+    }
+  }
+
+  const open: Record<ServiceName, () => Promise<OpenedService>> = {
+    authenticator: () =>
+      withTables<AuthenticatorTables>('authenticator', userTables, (own, database) =>
+        createAuthenticator({ ...own, database, tokens, clock, random, trail }),
+      ),
+    'node-manager': () =>
+      withTables<NodeManagerTables>('node-manager', nodeTables, (own, database) =>
+        createNodeManager({ ...own, database, bus, clock, machines: engines.machines, ports }),
+      ),
+    'load-balancer': () =>
+      withTables<LoadBalancerTables>('load-balancer', balanceTables, (own, database) =>
+        createLoadBalancer({
+          ...own,
+          database,
+          bus,
+          registry,
+          proxy,
+          clock,
+          random,
+          nodes: engines.machines.map(({ host, login }) => ({ name: host.name, address: host.address, login })),
+          replica,
+          ports,
+          publicAddress: publicAddress(config),
+          firstPort: config.firstPort,
+          buildDeadlineMs,
+        }),
+      ),
+    'deployment-manager': () =>
+      withTables<DeploymentManagerTables>('deployment-manager', deployTables, (own, database) =>
+        createDeploymentManager({ ...own, database, bus, clock, random, replica, buildDeadlineMs, ...onJournal }),
+      ),
+    'application-manager': () =>
+      withTables<ApplicationManagerTables>('application-manager', appTables, (own, database) =>
+        createApplicationManager({
+          ...own,
+          database,
+          bus,
+          blobs,
+          bundles,
+          secrets,
+          clock,
+          random,
+          limits: uploadLimits(config),
+          keepVersions: config.keepVersions,
+          runtimes: [...new Set(engines.machines.flatMap((machine) => machine.runtime.runtimes))],
+          openRegistration: config.openRegistration,
+          backup: () => createBackup({ home, clock, random }),
+          examine: () => examine(config.home, engines.machines[0]?.host ?? null, clock),
+          ...onJournal,
+        }),
+      ),
+    scheduler: () =>
+      withTables<SchedulerTables>('scheduler', scheduleTables, (own, database) =>
+        createScheduler({ ...own, database, bus, clock, ...onJournal }),
+      ),
+    'platform-initializer': () =>
+      withTables<InitializerTables>('platform-initializer', initializerTables, (own, database) =>
+        createPlatformInitializer({
+          ...own,
+          database,
+          bus,
+          registry,
+          runtime,
+          clock,
+          random,
+          inventory,
+          ...onJournal,
+        }),
+      ),
+    'fault-monitor': () =>
+      withTables<FaultMonitorTables>('fault-monitor', monitorTables, (own, database) =>
+        createFaultMonitor({ ...own, database, registry, clock }),
+      ),
+    'sensor-manager': async () => ({
+      service: createSensorManager(await basics('sensor-manager')),
+      close: async () => undefined,
+    }),
+  };
+
+  const program = (name: ServiceName) => (): Program =>
+    createProgram({
+      open: open[name],
+      host: config.host,
+      port: portOf(name, config),
+      publicIp: publicAddress(config),
+      onUp(service) {
+        present.set(name, service);
+        transport.add(name, service.http);
+      },
+      onDown(service) {
+        // Its successor may be there already.
+        if (present.get(name) !== service) return;
+        present.delete(name);
+        transport.remove(name);
+      },
+    });
+  const runtime = createInProcessServices(
+    Object.fromEntries(SERVICES.map((name) => [entryName(name), program(name)])),
     random,
-    nodes: engines.machines.map(({ host, login }) => ({ name: host.name, address: host.address, login })),
-    replica,
-    ports,
-    publicAddress: publicAddress(config),
-    firstPort: config.firstPort,
-    buildDeadlineMs,
-  });
-  const deploymentManager = createDeploymentManager({
-    ...(await basics('deployment-manager')),
-    database: await open<DeploymentManagerTables>('deployment-manager', deployTables),
-    bus,
-    clock,
-    random,
-    replica,
-    buildDeadlineMs,
-    ...onJournal,
-  });
-  const applicationManager = await createApplicationManager({
-    ...(await basics('application-manager')),
-    database: await open<ApplicationManagerTables>('application-manager', appTables),
-    bus,
-    blobs,
-    bundles,
-    registry,
-    secrets,
-    clock,
-    random,
-    limits: DEFAULT_LIMITS,
-    ...onJournal,
-  });
+  );
 
   return {
-    services: [authenticator, nodeManager, loadBalancer, deploymentManager, applicationManager],
-    authenticator,
+    runtime,
+    inventory,
+    running: ((name: ServiceName) => present.get(name)) as Composition['running'],
     client: createServiceClient(transport, createServiceToken(tokens, 'platform', clock)),
     async adminToken() {
       return (await tokens.issue({ kind: 'user', name: FIRST_ADMIN, role: 'admin' }, ADMIN_TOKEN_SECONDS)).token;
-    },
-    async close() {
-      for (const database of opened) await database.close();
     },
   };
 }

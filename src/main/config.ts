@@ -3,6 +3,8 @@ import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { AvkError } from '../domain/errors.ts';
 import { DEFAULT_REPLICA_PORTS, portRangeSchema } from '../domain/ports.ts';
+import { createNetworkList } from '../kernel/http/networks.ts';
+import type { BundleLimits } from '../ports/bundle-reader.ts';
 
 /** What `avishkar up` is told. */
 export const configSchema = z.strictObject({
@@ -26,14 +28,46 @@ export const configSchema = z.strictObject({
   replicaPorts: portRangeSchema.default(DEFAULT_REPLICA_PORTS),
   /** Longest a build may take, in seconds. */
   buildSeconds: z.number().min(1).max(86_400).default(600),
+  /** Largest upload, packed and unpacked, in MiB. */
+  maxUploadMb: z.int().min(1).max(10_240).default(100),
+  maxUnpackedMb: z.int().min(1).max(102_400).default(256),
+  /** Most files and folders of an upload. */
+  maxUploadEntries: z.int().min(1).max(1_000_000).default(10_000),
+  /** Most times its packed size that an upload may unpack to. */
+  maxUploadRatio: z.int().min(1).max(100_000).default(200),
+  /** So many of an app's newest versions stay, used or not. */
+  keepVersions: z.int().min(1).max(10_000).default(10),
+  /** Whether anybody may register, as role user. */
+  openRegistration: z.boolean().default(false),
+  legacy: z
+    .strictObject({
+      /** Networks from which the starting document's own routes need no token. */
+      allowFrom: z.array(z.string()).default([]),
+    })
+    .default({ allowFrom: [] }),
   logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
 });
 export type Config = z.infer<typeof configSchema>;
 
+const MIB = 1024 * 1024;
+
+export function uploadLimits(config: Config): BundleLimits {
+  return {
+    packedBytes: config.maxUploadMb * MIB,
+    unpackedBytes: config.maxUnpackedMb * MIB,
+    entries: config.maxUploadEntries,
+    ratio: config.maxUploadRatio,
+  };
+}
+
 /** @throws AvkError AVK_BAD_CONFIG that names the option, its value and what was expected */
 export function readConfig(given: Record<string, unknown>): Config {
   const parsed = configSchema.safeParse(given);
-  if (parsed.success) return parsed.data;
+  if (parsed.success) {
+    // Says which one is no network.
+    createNetworkList(parsed.data.legacy.allowFrom);
+    return parsed.data;
+  }
   const errors = parsed.error.issues.map((issue) => {
     const path = issue.path.join('.');
     const received = JSON.stringify(given[String(issue.path[0])]) ?? 'nothing';

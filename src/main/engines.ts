@@ -23,7 +23,7 @@ import type { MessageBus } from '../ports/message-bus.ts';
 import type { Random } from '../ports/random.ts';
 import type { ReverseProxy } from '../ports/reverse-proxy.ts';
 import type { ServiceRegistry } from '../ports/service-registry.ts';
-import type { Config } from './config.ts';
+import { type Config, uploadLimits } from './config.ts';
 import type { Home } from './home.ts';
 
 /** One machine with what reaches it. */
@@ -98,6 +98,8 @@ export async function embeddedEngines(config: Config, home: Home, hooks: Hooks):
       clock,
       log: (line) => log.warn({ node: name }, line),
       buildTimeoutMs: config.buildSeconds * 1000,
+      maxEntries: config.maxUploadEntries,
+      maxUnpackedBytes: uploadLimits(config).unpackedBytes,
     });
     const host = createLocalHost({ name, address, home: folder, clock, usage: () => runtime.usage() });
     return { host, runtime, ports, login: { username: ownUser(), keyPath: '', servicePath: folder } };

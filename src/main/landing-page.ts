@@ -1,6 +1,6 @@
 import { VERSION } from './version.ts';
 
-/** What one sees at the printed address until the front end is there: that it works, and what to type next. */
+/** What one sees at the printed address when the front end could not be built: that it works, and what to type next. */
 export function landingPage(): string {
   return `<!doctype html>
 <html lang="en">

@@ -1,10 +1,13 @@
 import { randomBytes } from 'node:crypto';
+import { rmSync } from 'node:fs';
 import { systemClock } from '../adapters/clock/system.ts';
 import { AvkError } from '../domain/errors.ts';
-import type { ServiceName } from '../kernel/service.ts';
-import { type Composition, compose, ownAddress, portOf, publicAddress } from './compose.ts';
+import { ALWAYS_UP, entryName } from '../kernel/service.ts';
+import type { Address } from '../ports/service-registry.ts';
+import { backupFolder } from './backup.ts';
+import { type Composition, compose, ownAddress } from './compose.ts';
 import type { Config } from './config.ts';
-import { type Engines, embeddedEngines, type Hooks } from './engines.ts';
+import { embeddedEngines, type Hooks } from './engines.ts';
 import { type Home, takeHome } from './home.ts';
 import { createTeardown, type Teardown } from './teardown.ts';
 
@@ -39,20 +42,16 @@ export async function start(config: Config, options: StartOptions = {}): Promise
   const teardown = createTeardown(systemClock, (sentence) => process.stderr.write(`${sentence}\n`));
   teardown.add('the hold on the home folder', () => home.release());
   try {
+    // Copies that a backup was making when the platform ended.
+    rmSync(backupFolder(home), { recursive: true, force: true });
     const engines = await embeddedEngines(config, home, options.hooks ?? {});
     teardown.add('the engines', () => engines.close());
     const composition = await compose(config, home, engines, options.hooks ?? {});
-    teardown.add('the databases', () => composition.close());
+    const address = await startServices(composition, teardown);
     const { first, madePassword } = await firstAdmin(composition, options.adminPassword);
-    for (const service of composition.services) {
-      teardown.add(service.name, () => service.stop());
-      await service.start();
-    }
-    const ports = await listen(composition, config, teardown);
-    const registration = await register(engines, config, ports);
-    teardown.add('the registration', () => registration.close());
+    await composition.running('platform-initializer')?.up();
     return {
-      url: `http://${ownAddress(config)}:${ports.get('application-manager')}`,
+      url: `http://${ownAddress(config)}:${address.port}`,
       first,
       madePassword,
       composition,
@@ -65,40 +64,32 @@ export async function start(config: Config, options: StartOptions = {}): Promise
   }
 }
 
+/**
+ * Starts what is always up; the platform initializer starts the rest. Stopping takes all of them back, what users call
+ * first, and the initializer before it could start anything again.
+ */
+async function startServices({ runtime, inventory }: Composition, teardown: Teardown): Promise<Address> {
+  const { services, machines } = await inventory();
+  const [machine] = machines;
+  const node = { name: machine?.vm_name ?? '', address: machine?.vm_ip ?? '' };
+  for (const entry of services) {
+    teardown.add(entry.service_name, () => runtime.stop(entry.service_name));
+  }
+  let address: Address = { ip: '', port: 0 };
+  for (const service of ALWAYS_UP) {
+    const entry = services.find(({ service_name }) => service_name === entryName(service));
+    if (!entry) throw new AvkError('AVK_BAD_CONFIG', `services.json: ${entryName(service)} is missing`);
+    const container = await runtime.start(entry, node, { signal: new AbortController().signal });
+    if (service === 'application-manager') ({ address } = container);
+  }
+  return address;
+}
+
 async function firstAdmin(
   composition: Composition,
   given: string | undefined,
 ): Promise<{ first: boolean; madePassword: string | null }> {
   const password = given ?? randomBytes(12).toString('base64url');
-  const first = await composition.authenticator.addFirstAdmin(password);
+  const first = (await composition.running('authenticator')?.addFirstAdmin(password)) ?? false;
   return { first, madePassword: first && given === undefined ? password : null };
-}
-
-async function listen(composition: Composition, config: Config, teardown: Teardown): Promise<Map<ServiceName, number>> {
-  const ports = new Map<ServiceName, number>();
-  for (const { name, http } of composition.services) {
-    teardown.add(`the port of ${name}`, () => http.close());
-    const port = portOf(name, config);
-    try {
-      const address = await http.listen({ host: config.host, port });
-      ports.set(name, Number(new URL(address).port));
-    } catch (cause) {
-      if ((cause as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw cause;
-      throw new AvkError(
-        'AVK_PORT_IN_USE',
-        `port ${port}, which ${name} needs, is in use; stop what uses it, or choose other ports with --port (the services take PORT to PORT+8)`,
-        { cause },
-      );
-    }
-  }
-  return ports;
-}
-
-async function register(engines: Engines, config: Config, ports: Map<ServiceName, number>) {
-  const session = await engines.registry.session('platform');
-  const ip = publicAddress(config);
-  for (const [name, port] of ports) {
-    await session.register({ name, kind: 'service', address: { ip, port }, direct: [{ ip, port }] });
-  }
-  return session;
 }

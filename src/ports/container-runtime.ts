@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import type { HealthCheck, Manifest, Resources } from '../domain/manifest.ts';
+import type { HealthCheck, Manifest, Resources, Runtime } from '../domain/manifest.ts';
 
 /** An app's bytes with its dependencies in place, on one machine. */
 export interface ImageSpec {
@@ -65,6 +65,8 @@ export interface HealthResult {
  * the second call finds the work of the first, also when the caller died between the two.
  */
 export interface ContainerRuntime {
+  /** The kinds of apps that it can prepare and run. What it cannot is better refused before a machine is looked for. */
+  readonly runtimes: readonly Runtime[];
   /**
    * Makes the image present. Returns at once when it is. Aborting ends the work on the machine too, and leaves no
    * half image. Two calls for one image share the work.

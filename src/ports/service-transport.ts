@@ -13,6 +13,17 @@ export interface ServiceResponse {
   body: string;
 }
 
+/** The service refused to give lines; what it answered instead comes along, as of a call. */
+export class LinesRefused extends Error {
+  readonly response: ServiceResponse;
+
+  constructor(service: string, response: ServiceResponse) {
+    super(`${service} answered ${response.status}`);
+    this.name = 'LinesRefused';
+    this.response = response;
+  }
+}
+
 /**
  * Calls another service of the platform, direct and never through the public proxy.
  *
@@ -24,6 +35,10 @@ export interface ServiceTransport {
     request: ServiceRequest,
     options: { deadlineMs: number; signal?: AbortSignal },
   ): Promise<ServiceResponse>;
-  /** The response's lines (newline-delimited JSON) as they come; no deadline but the signal. */
+  /**
+   * The response's lines (newline-delimited JSON) as they come; no deadline but the signal.
+   *
+   * @throws LinesRefused when the answer is an error
+   */
   lines(service: string, request: ServiceRequest, options: { signal: AbortSignal }): AsyncIterable<string>;
 }

@@ -4,7 +4,13 @@ import type { AddressInfo } from 'node:net';
 import { PassThrough } from 'node:stream';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import type { AvkError, ErrorCode } from '../../src/domain/errors.ts';
-import { type HealthCheck, healthSchema, type Manifest, manifestSchema } from '../../src/domain/manifest.ts';
+import {
+  type HealthCheck,
+  healthSchema,
+  type Manifest,
+  manifestSchema,
+  type Runtime,
+} from '../../src/domain/manifest.ts';
 import type {
   ContainerInfo,
   ContainerRuntime,
@@ -59,9 +65,36 @@ const FILES = {
 };
 
 const manifest = manifestSchema.parse({ name: 'probe', version: '1.0.0', runtime: 'node', entry: 'main.js' });
+
+const PYTHON_MAIN = `
+import http.server, os, signal, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(('hello ' + os.environ['GREETED']).encode())
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+print('python is up')
+http.server.ThreadingHTTPServer(('', int(os.environ['PORT'])), Handler).serve_forever()
+`;
+
+/** An app of each runtime that greets GREETED, and how it is asked to. */
+const GREETERS: { runtime: Runtime; entry: string; path: string; answer: RegExp; files: Record<string, string> }[] = [
+  { runtime: 'node', entry: 'main.js', path: '/', answer: /^hello \d+$/, files: FILES },
+  { runtime: 'python', entry: 'main.py', path: '/', answer: /^hello world$/, files: { 'main.py': PYTHON_MAIN } },
+  {
+    runtime: 'static',
+    entry: 'index.html',
+    path: '/avishkar-config.json',
+    answer: /^{"GREETED":"world"}\s*$/,
+    files: { 'index.html': '<p>hello</p>' },
+  },
+  // A machine with Docker has some image to begin with; which one is for its own suite to say.
+  { runtime: 'dockerfile', entry: 'Dockerfile', path: '/', answer: /^/, files: { Dockerfile: 'FROM scratch' } },
+];
 const IMAGE = 'probe:1.0.0-0a1b2c3d';
 
-/** What every ContainerRuntime promises, with apps of runtime `node`. */
+/** What every ContainerRuntime promises; with apps of runtime `node` where the runtime makes no difference. */
 export function containerRuntimeContract(name: string, options: RuntimeContractOptions): void {
   describe(`${name} keeps the ContainerRuntime contract`, () => {
     let harness: RuntimeHarness;
@@ -237,6 +270,26 @@ export function containerRuntimeContract(name: string, options: RuntimeContractO
         delete process.env.CONTRACT_SECRET;
       }
     });
+
+    for (const { runtime: kind, entry, path, answer, files } of GREETERS) {
+      check(`runs an app with runtime ${kind}, or refuses to build it`, async () => {
+        const config = [{ key: 'GREETED' }];
+        const its = manifestSchema.parse({ name: 'probe', version: '1.0.0', runtime: kind, entry, config });
+        const building = ensure(image({ manifest: its, bundle: bundleOf({ ...files, 'app.json': '{}' }) }));
+        if (!runtime.runtimes.includes(kind)) {
+          await assert.rejects(building, code('AVK_RUNTIME_UNSUPPORTED'));
+          assert.deepEqual(await runtime.listImages(), []);
+          return;
+        }
+        await building;
+        if (kind === 'dockerfile') return;
+        const spec = await container({ manifest: its, env: { GREETED: 'world' } });
+        const info = await start(spec);
+        assert.match(await eventually(() => ask(info, path), { deadlineMs: 20_000 }), answer);
+        await runtime.stop(spec.id, 10);
+        assert.partialDeepStrictEqual(await runtime.inspect(spec.id), { state: 'exited', exitCode: 0 });
+      });
+    }
 
     check('adopts a container that runs already', async () => {
       const { spec, info } = await ready();

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { PassThrough } from 'node:stream';
 import { after, before, describe, test } from 'node:test';
 import fastify, { type FastifyInstance } from 'fastify';
-import type { ServiceRequest, ServiceTransport } from '../../src/ports/service-transport.ts';
+import { LinesRefused, type ServiceRequest, type ServiceTransport } from '../../src/ports/service-transport.ts';
 import { eventually } from '../support/eventually.ts';
 
 export interface ServiceTransportLab {
@@ -220,17 +220,29 @@ export function serviceTransportContract(
       await eventually(() => stream.destroyed, generous);
     });
 
-    check('fails when the lines break off or are refused', async (transport) => {
+    check('fails when the lines break off', async (transport) => {
       const before = streams.length;
       const { reading } = follow(transport, new AbortController().signal);
       const stream = await newStream(before);
       stream.write('one\n');
       stream.destroy(new Error('the service broke'));
       await assert.rejects(reading);
+    });
+
+    check('gives the answer of a service that refuses lines', async (transport) => {
       const refused = transport.lines(SERVICE, get('/conflict'), { signal: new AbortController().signal });
-      await assert.rejects(async () => {
-        for await (const line of refused) assert.fail(line);
-      });
+      await assert.rejects(
+        async () => {
+          for await (const line of refused) assert.fail(line);
+        },
+        (error) => {
+          assert.ok(error instanceof LinesRefused, String(error));
+          const { status, headers, body } = error.response;
+          assert.deepEqual([status, JSON.parse(body)], [409, { code: 'AVK_CONFLICT' }]);
+          assert.match(headers['content-type'] ?? '', /json/);
+          return true;
+        },
+      );
     });
   });
 }

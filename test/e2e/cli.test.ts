@@ -149,6 +149,22 @@ describe('the command line against a platform', () => {
     assert.match((await run('apps')).stdout, /^NAME .*\nroom-comfort +1\.0\.0 +node/);
   });
 
+  test('apps shows all versions, and apps rm removes one', async () => {
+    for (const version of ['1.0.0', '1.1.0']) {
+      const path = appFolder('short-lived', appOf('short-lived', '', { version, description: 'comes and goes' }));
+      assert.equal((await run('upload', path)).code, 0);
+    }
+    const listed = (await run('apps')).stdout;
+    assert.match(listed, /\nshort-lived +1\.1\.0 +node .* comes and goes\nshort-lived +1\.0\.0 +node .* by admin\n/);
+    assert.equal((await run('apps', 'rm', 'short-lived', '1.0.0')).stdout, 'Removed short-lived 1.0.0.\n');
+    const again = await run('apps', 'rm', 'short-lived', '1.0.0');
+    assert.equal(again.code, 1);
+    assert.match(again.stderr, /no app short-lived of version 1\.0\.0.*AVK_NOT_FOUND/);
+    assert.deepEqual(await json('apps', 'rm', 'short-lived', '1.1.0'), {});
+    assert.equal((await run('apps', 'rm', 'short-lived')).code, 2);
+    assert.doesNotMatch((await run('apps')).stdout, /short-lived/);
+  });
+
   test('what cannot be uploaded says why', async () => {
     assert.match((await run('upload', join(folder, 'nowhere'))).stderr, /nowhere cannot be read/);
     assert.match((await run('upload', folder)).stderr, /has no app\.json/);
@@ -281,6 +297,68 @@ describe('the command line against a platform', () => {
     const running = await run('cancel', 'room-comfort-1');
     assert.equal(running.code, 1);
     assert.match(running.stderr, /stop it instead/);
+  });
+
+  test('schedule shows what is to come before it saves, and lists, pauses, resumes and deletes', async () => {
+    const weekdays = [
+      'schedule',
+      'room-comfort',
+      '--start',
+      '2027-03-26T08:00',
+      '--end',
+      '+10h',
+      '--timezone',
+      'Europe/Berlin',
+    ];
+    weekdays.push('--repeat', '0 8 * * 1-5', '--name', 'office', '--set', 'ROOM=Office');
+    const dry = await run(...weekdays, '--dry-run');
+    assert.equal(dry.code, 0, dry.stderr);
+    assert.match(dry.stdout, /^STARTS +ENDS\nFri 2027-03-26 08:00 +Fri 2027-03-26 18:00\nMon 2027-03-29 08:00 /);
+    assert.match(dry.stdout, /Times are in Europe\/Berlin/);
+    assert.match((await run('schedule', 'list')).stdout, /^Nothing is scheduled/);
+    const made = await run(...weekdays);
+    assert.equal(made.code, 0, made.stderr);
+    const id = /^office is scheduled \(([\w-]+)\)/.exec(made.stdout)?.[1] ?? '';
+    assert.match(
+      (await run('schedule', 'list')).stdout,
+      new RegExp(`^${id} +office +room-comfort +waiting +Fri 2027-03-26 08:00 Europe/Berlin +0 8 `, 'm'),
+    );
+    assert.match((await run('schedule', 'pause', id)).stdout, /^office is paused/);
+    assert.match((await run('schedule', 'resume', id)).stdout, /^office goes on, next on Fri 2027-03-26 08:00/);
+    const { schedules } = (await json('schedule', 'list')) as unknown as { schedules: { scheduleId: string }[] };
+    assert.deepEqual(
+      schedules.map(({ scheduleId }) => scheduleId),
+      [id],
+    );
+    assert.match((await run('schedule', 'rm', id)).stdout, /^The schedule is deleted: office was scheduled only/);
+    assert.match((await run('schedule', 'rm', id)).stderr, /no schedule/);
+  });
+
+  test('schedule starts after a span, and refuses what it cannot place with the field and what was expected', async () => {
+    const made = (await json('schedule', 'room-comfort', '--start', '+1s', '--name', 'soon')) as unknown as {
+      scheduleId: string;
+    };
+    await eventually(async () => /^soon .* running /m.test((await run('ps')).stdout), { deadlineMs: 20_000 });
+    assert.equal((await run('stop', 'soon')).code, 0);
+    assert.match(
+      (await run('schedule', 'list', '--all')).stdout,
+      new RegExp(`^${made.scheduleId} +soon +room-comfort +ended`, 'm'),
+    );
+    const cases: [string[], RegExp][] = [
+      [['--start', 'soon'], /start: expected a time such as/],
+      [['--start', '+1h', '--end', '+x'], /--end: expected a time, or a span/],
+      [['--start', '+1h', '--timezone', 'Mars'], /timezone: expected the name of an IANA time zone[\s\S]*got Mars/],
+      [['--start', '+1h', '--repeat', '* * *'], /recurrence: .*five fields/],
+      [['--start', '+1h', '--set', 'WARM=1'], /ROOM, THRESHOLD, CO2_LIMIT/],
+    ];
+    for (const [args, expected] of cases) {
+      const { code, stderr } = await run('schedule', 'room-comfort', ...args);
+      assert.equal(code, 1, args.join(' '));
+      assert.match(stderr, expected);
+    }
+    const usage = await run('schedule', 'room-comfort');
+    assert.deepEqual([usage.code, usage.stdout], [2, '']);
+    assert.match(usage.stderr, /--start/);
   });
 
   test('stop ends the instance, and stopping again is harmless', async () => {

@@ -153,7 +153,7 @@ describe('registration at the load balancer', () => {
     // Nothing listens behind this one: our answer, not a refused connection.
     assert.equal((await fetch(`http://${addresses[1]}/`)).status, 502);
     const { services } = await admin.get<{ services: { name: string }[] }>('/api/platform/status/');
-    assert.equal(services.length, 5, 'apps are not services');
+    assert.equal(services.length, 9, 'apps are not services');
     await Promise.all(names.map((name) => deregister(name)));
     for (const address of addresses) await assert.rejects(fetch(`http://${address}/`));
     assert.equal((await fetch(deployed.endpoint ?? '')).status, 200);

@@ -11,9 +11,13 @@ import { newUser, refused } from './http.support.ts';
 /** The services there are, by their place after PORT. */
 const SERVICES: Record<number, { home: string; name: string }> = {
   0: { home: 'ApplicationManager', name: 'application-manager' },
+  1: { home: 'Platform Initializer', name: 'platform-initializer' },
   2: { home: 'DeploymentManager', name: 'deployment-manager' },
   3: { home: 'NodeManager', name: 'node-manager' },
   4: { home: 'LoadBalancer', name: 'load-balancer' },
+  5: { home: 'Scheduler', name: 'scheduler' },
+  6: { home: 'SensorManager', name: 'sensor-manager' },
+  7: { home: 'FaultMonitor', name: 'fault-monitor' },
   8: { home: 'Authenticator', name: 'authenticator' },
 };
 
@@ -166,7 +170,8 @@ describe('the services’ own ports', () => {
     for (const { name, address, state } of services) {
       assert.equal(state, 'running');
       const hello = await (await fetch(`http://${address}/home`)).text();
-      assert.ok(hello.toLowerCase().endsWith(name.replaceAll('-', '')), `${name} says ${hello}`);
+      const said = hello.toLowerCase().replaceAll(' ', '');
+      assert.ok(said.endsWith(name.replaceAll('-', '')), `${name} says ${hello}`);
     }
   });
 

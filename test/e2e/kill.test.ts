@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { after, before, describe, test } from 'node:test';
@@ -24,7 +24,7 @@ const KILLABLE = join(ROOT, 'test/support/killable.ts');
 const SETTLED = ['running', 'stopped', 'failed', 'cancelled'];
 
 /** What is asked of the platform that dies, so that the named step is on the way. */
-type Scenario = 'deploy' | 'stop' | 'scale' | 'fail' | 'cancel' | 'answer a bare message';
+type Scenario = 'deploy' | 'stop' | 'scale' | 'fail' | 'cancel' | 'answer a bare message' | 'remove a version';
 
 const both = (step: string): string[] => [`${step}.before`, `${step}.after`];
 
@@ -57,6 +57,7 @@ const POINTS: Record<Scenario, string[]> = {
     ...both('deploy.end.ended'),
   ],
   'answer a bare message': [...both('request.ask.entered'), ...both('request.ask.finished'), 'request.end.ended.after'],
+  'remove a version': [...both('clear.storage.entered'), ...both('clear.storage.finished'), 'clear.end.ended.after'],
   cancel: [...both('deploy.start.failed'), ...both('deploy.start.undone'), ...both('deploy.end.ended')],
 };
 
@@ -81,7 +82,7 @@ describe('kill -9 of the platform', () => {
   for (const [scenario, points] of Object.entries(POINTS) as [Scenario, string[]][]) {
     for (const point of points) {
       test(`kill -9 at ${point} while it should ${scenario}`, async () => {
-        const name = scenario === 'answer a bare message' ? 'web' : `${scenario}-${point.replaceAll('.', '-')}`;
+        const name = scenario === 'answer a bare message' ? 'web' : `${scenario}-${point}`.replaceAll(/[. ]/g, '-');
         await dieAt(home, point, scenario, name);
         const platform = await startPlatform({ home, entry: KILLABLE });
         try {
@@ -89,6 +90,7 @@ describe('kill -9 of the platform', () => {
           const instance = await settles(api, name);
           assert.equal(instance?.state, EXPECTED[scenario], instance?.reason);
           await oneSetOfReplicas(api, home);
+          if (scenario === 'remove a version') await removedForGood(api, home);
           if (scenario === 'fail')
             assert.match(instance?.reason ?? '', /exited with code 7|ended while nobody watched/);
           await stopAll(api);
@@ -114,8 +116,12 @@ describe('kill -9 of the platform', () => {
     await api.deploy('broken', { instanceName: 'short-life' });
     await api.reaches('short-life', 'failed');
     await stopAll(api);
+    await removeVersion(api, 'removed-in-time');
+    await eventually(() => readFileSync(file, 'utf8').includes('clear.end.ended.after'));
     await platform.stop();
-    const seen = new Set(readFileSync(file, 'utf8').trim().split('\n'));
+    // Starting the platform has its own, in kill-toggle.test.ts.
+    const all = readFileSync(file, 'utf8').trim().split('\n');
+    const seen = new Set(all.filter((point) => !point.startsWith('platform-')));
     assert.deepEqual([...seen].sort(), [...new Set(Object.values(POINTS).flat())].sort());
   });
 
@@ -148,6 +154,7 @@ const EXPECTED: Record<Scenario, string> = {
   fail: 'failed',
   cancel: 'cancelled',
   'answer a bare message': 'running',
+  'remove a version': 'stopped',
 };
 
 /** Starts a platform that dies at the point, brings it there, and waits for its death. */
@@ -166,6 +173,10 @@ async function ask(platform: ReturnType<typeof spawnPlatform>, scenario: Scenari
   const api = await signIn(await readyUrl(platform));
   // The platform dies under these requests: what they answer does not matter, what it does afterwards does.
   const quietly = (request: Promise<unknown>): Promise<unknown> => request.catch(() => null);
+  if (scenario === 'remove a version') {
+    await removeVersion(api, name);
+    return;
+  }
   const app = { fail: 'broken', cancel: 'silent' }[scenario as string] ?? 'web';
   await quietly(api.deploy(app, { instanceName: name }));
   if (scenario === 'stop' || scenario === 'scale') await api.reaches(name, 'running');
@@ -175,6 +186,32 @@ async function ask(platform: ReturnType<typeof spawnPlatform>, scenario: Scenari
     await api.reaches(name, 'starting');
     await quietly(api.post('/api/deployedApps/cancel/', { instanceName: name }));
   }
+}
+
+const REMOVED = 'removed-app';
+
+/** Uploads a version, runs it once as that instance, so that there is an image, and removes it. */
+async function removeVersion(api: Api, name: string): Promise<void> {
+  await api.provide(webApp(REMOVED));
+  await api.deploy(REMOVED, { instanceName: name });
+  await api.reaches(name, 'running');
+  await api.stop(name);
+  await api.reaches(name, 'stopped');
+  // The platform may die under it.
+  await api.request('DELETE', `/api/baseApp/${REMOVED}/1.0.0/`).catch(() => null);
+}
+
+/** Neither in the catalogue, nor its zip, nor its image; and it can be uploaded again, as the next round does. */
+async function removedForGood(api: Api, home: Home): Promise<void> {
+  const below = (folder: string): string[] =>
+    readdirSync(join(home.directory, folder), { recursive: true, encoding: 'utf8' });
+  await eventually(() => below('nodes/node1/images').every((path) => !path.startsWith(REMOVED)));
+  assert.deepEqual(
+    below('blobs').filter((path) => path.startsWith(`baseApps/keys/${REMOVED}/`) && path.includes('.zip')),
+    [],
+  );
+  const { apps } = await api.get<{ apps: { name: string }[] }>('/api/baseApp/getapps/');
+  assert.ok(apps.every((app) => app.name !== REMOVED));
 }
 
 /** What a program sends that knows the starting document and nothing else; put on the bus while the platform is down. */

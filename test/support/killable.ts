@@ -1,4 +1,5 @@
 import { appendFileSync } from 'node:fs';
+import type { ServiceName } from '../../src/kernel/service.ts';
 import { readConfig } from '../../src/main/config.ts';
 import { start } from '../../src/main/start.ts';
 import { signIn } from './api.ts';
@@ -32,6 +33,8 @@ const platform = await start(
   },
 );
 process.on('SIGTERM', () => void platform.stop());
+// The service named in CRASH dies, as far as a part of a process can: it no longer listens.
+process.on('SIGUSR2', () => void platform.composition.running(process.env.CRASH as ServiceName)?.http.close());
 process.stdout.write(`Avishkar is ready at ${platform.url}\n`);
 
 /** Asks as a user would, while the step that was journaled goes on. */

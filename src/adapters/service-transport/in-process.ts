@@ -1,7 +1,12 @@
 import type { Readable } from 'node:stream';
 import { AvkError } from '../../domain/errors.ts';
 import type { Clock } from '../../ports/clock.ts';
-import type { ServiceRequest, ServiceResponse, ServiceTransport } from '../../ports/service-transport.ts';
+import {
+  LinesRefused,
+  type ServiceRequest,
+  type ServiceResponse,
+  type ServiceTransport,
+} from '../../ports/service-transport.ts';
 
 /** What this transport needs of an HTTP framework: fastify's `inject`. */
 export interface Injectable {
@@ -12,7 +17,13 @@ export interface Injectable {
     payload?: string;
     payloadAsStream: true;
     signal: AbortSignal;
-  }): Promise<{ statusCode: number; headers: Record<string, unknown>; stream(): Readable }>;
+  }): Promise<Answer>;
+}
+
+interface Answer {
+  statusCode: number;
+  headers: Record<string, unknown>;
+  stream(): Readable;
 }
 
 /** Services of one process call each other through the same routes and checks as over HTTP, without the sockets. */
@@ -48,7 +59,7 @@ export function createInProcessTransport(clock: Clock): ServiceTransport & {
         signal.addEventListener('abort', () => reject(signal.reason), { once: true });
       });
       try {
-        return await Promise.race([readAll(send(service, request, signal)), aborted]);
+        return await Promise.race([send(service, request, signal).then(readAll), aborted]);
       } finally {
         timer.cancel();
       }
@@ -59,9 +70,7 @@ export function createInProcessTransport(clock: Clock): ServiceTransport & {
       const left = new AbortController();
       try {
         const response = await send(service, request, AbortSignal.any([signal, left.signal]));
-        if (response.statusCode >= 400) {
-          throw new AvkError('AVK_SERVICE_UNAVAILABLE', `${service} answered ${response.statusCode}`);
-        }
+        if (response.statusCode >= 400) throw new LinesRefused(service, await readAll(response));
         let rest = '';
         // As text, so that a character that comes in two chunks stays one.
         for await (const chunk of response.stream().setEncoding('utf8')) {
@@ -79,10 +88,7 @@ export function createInProcessTransport(clock: Clock): ServiceTransport & {
   };
 }
 
-async function readAll(
-  sent: Promise<{ statusCode: number; headers: Record<string, unknown>; stream(): Readable }>,
-): Promise<ServiceResponse> {
-  const response = await sent;
+async function readAll(response: Answer): Promise<ServiceResponse> {
   const chunks: Buffer[] = [];
   for await (const chunk of response.stream()) chunks.push(Buffer.from(chunk as Buffer));
   const headers = Object.fromEntries(Object.entries(response.headers).map(([name, value]) => [name, String(value)]));

@@ -1,5 +1,6 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import cookie from '@fastify/cookie';
 import cors from '@fastify/cors';
 import helmet from '@fastify/helmet';
 import swagger from '@fastify/swagger';
@@ -7,21 +8,21 @@ import { type FastifyBaseLogger, type FastifyInstance, fastify, type RawServerDe
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { AvkError } from '../../domain/errors.ts';
+import type { Clock } from '../../ports/clock.ts';
 import type { Log } from '../../ports/log.ts';
-import { type Access, allows, type Principal, type Tokens } from '../auth.ts';
+import type { AuditTrail } from '../audit-trail.ts';
+import type { Tokens } from '../auth.ts';
+import type { Identity } from '../identity.ts';
 import type { Metrics } from '../metrics.ts';
+import { auditCalls } from './audit.ts';
+import { guard } from './guard.ts';
 import { measureRequests } from './measure.ts';
 import { openApi } from './openapi.ts';
 import { problemOf, sendProblem } from './problem.ts';
 
+export { callerOf } from './guard.ts';
+
 declare module 'fastify' {
-  interface FastifyContextConfig {
-    /** Who may use the route. Every route says it. */
-    access?: Access;
-  }
-  interface FastifyRequest {
-    principal: Principal | null;
-  }
   interface FastifyInstance {
     /** Answers without an end: a server that closes ends them instead of waiting. */
     openStreams: Set<{ destroy(): unknown }>;
@@ -45,6 +46,14 @@ export interface HttpAppOptions {
   version: string;
   description: string;
   tokens: Tokens;
+  /** Who shows which token; default: what the signature says. */
+  identity?: Identity;
+  /** Whether routes below /api/ take the front end's session cookie. Default no. */
+  acceptsCookie?: boolean;
+  /** Whether an address may use the starting document's routes without a token. Default none. */
+  legacyFrom?: (address: string) => boolean;
+  /** Where changing calls are written down. Default nowhere. */
+  audit?: { trail: AuditTrail; clock: Clock };
   log: Log;
   /** The service's last log lines, oldest first. */
   recentLogLines: () => string[];
@@ -76,7 +85,6 @@ export async function createHttpApp(options: HttpAppOptions): Promise<HttpApp> {
   }).withTypeProvider<ZodTypeProvider>() as unknown as HttpApp;
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
-  app.decorateRequest('principal', null);
   app.decorate('openStreams', new Set<{ destroy(): unknown }>());
   const service = options.service ?? options.title;
   app.decorate('serviceName', service);
@@ -101,12 +109,6 @@ export async function createHttpApp(options: HttpAppOptions): Promise<HttpApp> {
     ),
   );
 
-  app.addHook('onRoute', (route) => {
-    // Added by plugins: preflight requests, documentation.
-    if (route.method === 'OPTIONS' || route.url.startsWith('/docs')) return;
-    if (!route.config?.access) throw new Error(`${String(route.method)} ${route.url} does not say who may use it`);
-    if (route.config.access === 'open' && route.schema) route.schema = { ...route.schema, security: [] };
-  });
   await app.register(helmet, {
     contentSecurityPolicy: { directives: { 'upgrade-insecure-requests': null } },
     // The platform speaks plain HTTP by default; telling browsers otherwise would lock people out.
@@ -114,19 +116,14 @@ export async function createHttpApp(options: HttpAppOptions): Promise<HttpApp> {
     crossOriginResourcePolicy: { policy: 'cross-origin' },
   });
   await app.register(cors, { origin: '*', credentials: false, methods: ['GET', 'POST', 'PATCH', 'DELETE'] });
+  if (options.acceptsCookie) await app.register(cookie);
   // After CORS and the security headers: a refusal has them, too.
-  app.addHook('onRequest', async (request) => {
-    const access = request.routeOptions.config.access ?? 'open';
-    // Not even looked at: who shows an expired token must still be able to sign in again.
-    if (access === 'open') return;
-    const header = request.headers.authorization;
-    if (header) request.principal = await options.tokens.verify(bearer(header));
-    if (!request.principal)
-      throw new AvkError('AVK_UNAUTHENTICATED', 'this needs a token: Authorization: Bearer TOKEN');
-    if (!allows(access, request.principal)) {
-      throw new AvkError('AVK_FORBIDDEN', `this needs the role ${access === 'service' ? 'admin' : access}`);
-    }
+  guard(app, {
+    identity: options.identity ?? { identify: options.tokens.verify },
+    acceptsCookie: options.acceptsCookie ?? false,
+    legacyFrom: options.legacyFrom ?? (() => false),
   });
+  if (options.audit) auditCalls(app, options.audit.trail, options.audit.clock);
 
   const { title, version, description } = options;
   await app.register(swagger, openApi({ title: `Avishkar ${title}`, version, description }));
@@ -181,7 +178,7 @@ function commonRoutes(app: HttpApp, options: HttpAppOptions): void {
   app.get(
     '/get_logs',
     {
-      config: { access: 'admin' },
+      config: { access: 'admin', legacy: true },
       schema: {
         tags,
         summary: 'The last ten log lines',
@@ -212,16 +209,4 @@ function commonRoutes(app: HttpApp, options: HttpAppOptions): void {
     async (_request, reply) => reply.type(options.metrics.contentType).send(await options.metrics.metrics()),
   );
   app.get('/openapi.json', { config: { access: 'open' }, schema: { hide: true } }, async () => app.swagger());
-}
-
-function bearer(header: string): string {
-  const match = /^Bearer ([\w.~+/=-]+)$/i.exec(header);
-  if (!match?.[1]) throw new AvkError('AVK_UNAUTHENTICATED', 'expected the header Authorization: Bearer TOKEN');
-  return match[1];
-}
-
-/** The signed-in caller of a route that is not open. */
-export function callerOf(request: { principal: Principal | null }): Principal {
-  if (!request.principal) throw new AvkError('AVK_UNAUTHENTICATED', 'this needs a token');
-  return request.principal;
 }

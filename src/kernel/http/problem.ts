@@ -12,6 +12,8 @@ export const problemSchema = z.object({
   detail: z.string(),
   errors: z.array(z.object({ path: z.string(), message: z.string(), received: z.string().optional() })),
   lastLogLines: z.array(z.string()).optional(),
+  /** As in the header Retry-After, for who reads the body alone. */
+  retryAfterSeconds: z.number().optional(),
 });
 export type Problem = z.infer<typeof problemSchema>;
 
@@ -23,7 +25,11 @@ type Input = Pick<FastifyRequest, 'body' | 'query' | 'params'>;
 
 /** Any thrown value as a problem. What is not meant for the caller stays out of it. */
 export function problemOf(error: unknown, input?: Input): Problem {
-  if (error instanceof AvkError) return build(error.code, error.message, error.errors, error.lastLogLines);
+  if (error instanceof AvkError) {
+    const { code, message, errors, lastLogLines, retryAfterSeconds } = error;
+    const problem = build(code, message, errors, lastLogLines);
+    return retryAfterSeconds === null ? problem : { ...problem, retryAfterSeconds };
+  }
   if (hasZodFastifySchemaValidationErrors(error)) return validationProblem(error, input);
   const status = (error as Partial<FastifyError>).statusCode ?? 500;
   const message = error instanceof Error ? error.message : String(error);
@@ -86,7 +92,8 @@ function build(code: ErrorCode, detail: string, errors: FieldError[] = [], lastL
 }
 
 export function sendProblem(reply: FastifyReply, problem: Problem): FastifyReply {
-  if (problem.status === 503) reply.header('retry-after', '2');
+  const wait = problem.retryAfterSeconds ?? (problem.status === 503 ? 2 : null);
+  if (wait !== null) reply.header('retry-after', String(wait));
   return reply
     .status(problem.status)
     .header('content-type', 'application/problem+json; charset=utf-8')

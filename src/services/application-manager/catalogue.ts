@@ -3,22 +3,14 @@ import { readManifest } from '../../domain/app-json.ts';
 import { AvkError } from '../../domain/errors.ts';
 import type { Manifest } from '../../domain/manifest.ts';
 import { nameKey } from '../../domain/names.ts';
+import type { Messenger } from '../../kernel/messenger.ts';
 import type { BlobStore } from '../../ports/blob-store.ts';
 import type { Bundle, BundleLimits, BundleReader } from '../../ports/bundle-reader.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Database } from '../../ports/database.ts';
 import type { Random } from '../../ports/random.ts';
-import { type ApplicationManagerTables, type BaseAppRow, manifestOf } from './store.ts';
-
-export const BASE_APPS = 'baseApps';
-
-/** Limits of an upload unless the configuration says otherwise. */
-export const DEFAULT_LIMITS: BundleLimits = {
-  packedBytes: 100 * 1024 * 1024,
-  unpackedBytes: 256 * 1024 * 1024,
-  entries: 10_000,
-  ratio: 200,
-};
+import { type ApplicationManagerTables, BASE_APPS, type BaseAppRow, manifestOf } from './store.ts';
+import type { Versions } from './versions.ts';
 
 export interface UploadedVersion {
   name: string;
@@ -44,6 +36,8 @@ export interface CatalogueDeps {
   clock: Clock;
   random: Random;
   limits: BundleLimits;
+  messenger: Messenger<ApplicationManagerTables>;
+  versions: Versions;
 }
 
 const LARGEST_JSON = 256 * 1024;
@@ -67,12 +61,13 @@ export function createCatalogue(deps: CatalogueDeps): Catalogue {
     // A key of its own for every upload: two of the same version at once do not touch each other's bytes.
     const key = `${manifest.name}/${manifest.version.replaceAll('+', '_')}/${deps.random.uuid()}.zip`;
     await blobs.put(BASE_APPS, key, bundle.open());
+    const sagaId = deps.random.uuid();
     let stored: { created: boolean; app: UploadedVersion };
     try {
-      stored = await database.transaction(async (tx) => {
-        const known = await check(tx, manifest, bundle.sha256);
+      stored = await deps.messenger.transaction(async (unit) => {
+        const known = await check(unit.tx, manifest, bundle.sha256);
         if (known) return { created: false, app: versionOf(known) };
-        const last = await tx
+        const last = await unit.tx
           .selectFrom('base_apps')
           .select((column) => column.fn.max('serial').as('serial'))
           .executeTakeFirst();
@@ -88,7 +83,8 @@ export function createCatalogue(deps: CatalogueDeps): Catalogue {
           uploaded_by: by,
           serial: Number(last?.serial ?? 0) + 1,
         };
-        await tx.insertInto('base_apps').values(row).execute();
+        await unit.tx.insertInto('base_apps').values(row).execute();
+        await deps.versions.retire(unit, row.name_key, sagaId);
         return { created: true, app: versionOf(row) };
       });
     } catch (error) {

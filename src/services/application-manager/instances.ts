@@ -1,6 +1,6 @@
 import { AvkError } from '../../domain/errors.ts';
 import { DEPLOYING, ENDED, type InstanceSpec } from '../../domain/instance.ts';
-import { type Manifest, type Scale, scaleSchema } from '../../domain/manifest.ts';
+import { type Manifest, type Runtime, type Scale, scaleSchema, unsupportedRuntime } from '../../domain/manifest.ts';
 import { isReserved, nameKey } from '../../domain/names.ts';
 import { MASK, resolveSettings } from '../../domain/settings.ts';
 import type { Events } from '../../kernel/events.ts';
@@ -10,11 +10,13 @@ import type { SecretBox } from '../../kernel/secret-box.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Random } from '../../ports/random.ts';
 import { DEPLOYED_APPS, type LaunchContext } from './launch-saga.ts';
+import { requireStarted } from './platform-gate.ts';
 import type { ScaleContext } from './scale-saga.ts';
+import { readKept } from './schedule-store.ts';
 import {
   type ApplicationManagerTables,
-  type BaseAppRow,
   type InstanceRow,
+  imageName,
   manifestOf,
   readBaseApp,
   readInstance,
@@ -41,6 +43,12 @@ export interface Instances {
   deploy(request: DeployRequest, by: string, idempotencyKey?: string): Promise<Accepted>;
   /** The deployment manager was asked for base app NAME by a bare message: instance NAME with defaults, under its request id. */
   deployRequested(name: string, requestId: string): Promise<Accepted>;
+  /** What a schedule deploys when its time has come, as a part of that transaction. */
+  deployScheduled(unit: Unit<T>, request: DeployRequest, by: string, requestId: string): Promise<Accepted>;
+  /** What an instance is made of, checked as for a deployment; writes nothing. */
+  draft(unit: Unit<T>, request: DeployRequest, by: string, requestId: string): Promise<Draft>;
+  /** Ends it wherever it stands, as a part of another transaction. */
+  stopIn(unit: Unit<T>, instance: InstanceRow): Promise<Accepted>;
   /** Ends it wherever it stands. Repeating is harmless. */
   stop(instance: InstanceRow): Promise<Accepted>;
   /** Gives up a deployment under way. */
@@ -51,6 +59,18 @@ export interface Instances {
   ): Promise<Accepted>;
 }
 
+/** An instance as it would be deployed now. */
+export interface Draft {
+  row: InstanceRow;
+  spec: InstanceSpec;
+  /** The uploaded zip. */
+  source: string;
+  /** As kept beside the bundle: secrets sealed. */
+  settings: LaunchContext['settings'];
+  /** What has the name so far. */
+  before: InstanceRow | undefined;
+}
+
 export interface InstancesDeps {
   messenger: Messenger<ApplicationManagerTables>;
   sagas: Sagas<ApplicationManagerTables>;
@@ -58,10 +78,12 @@ export interface InstancesDeps {
   secrets: SecretBox;
   clock: Clock;
   random: Random;
+  /** The kinds of apps that the machines can run. */
+  runtimes: readonly Runtime[];
 }
 
 /** Whose instances are that no user asked for. */
-const MESSAGES_OWNER = 'admin';
+export const MESSAGES_OWNER = 'admin';
 const MOST_SUFFIXES = 100_000;
 const KEEP_IDEMPOTENCY_MS = 24 * 3600 * 1000;
 type T = ApplicationManagerTables;
@@ -77,139 +99,179 @@ export function createInstances(deps: InstancesDeps): Instances {
   ): Promise<Accepted> {
     // Chosen out here, as the transaction may be run again.
     const requestId = asked?.requestId ?? random.uuid();
-    const sagaId = random.uuid();
     return messenger.transaction(async (unit) => {
       if (idempotencyKey !== undefined) {
         const earlier = await recall(unit, by, idempotencyKey, request);
         if (earlier) return earlier;
       }
-      const app = await readBaseApp(unit.tx, request.appName, request.version);
-      if (!app) throw await unknownApp(unit, request);
-      const manifest = manifestOf(app);
-      const settings = resolveSettings(manifest, request.config ?? {});
-      const scale = mergeScale(manifest, request.scale);
-      const name = request.instanceName ?? (await firstFreeName(unit, app.name));
-      const before = await readInstance(unit.tx, name);
-      if (before && !ENDED.includes(before.state)) {
-        throw new AvkError('AVK_NAME_TAKEN', `${before.name} is ${before.state}; stop it first or choose another name`);
-      }
-      const generation = (before?.generation ?? 0) + 1;
-      const sealed = Object.fromEntries(
-        Object.entries(settings.secrets).map(([key, value]) => [key, deps.secrets.seal(value)]),
-      );
-      const values = Object.fromEntries(Object.entries(settings.values).map(([key, value]) => [key, String(value)]));
-      const spec: InstanceSpec = {
-        instance: name,
-        generation,
-        appName: app.name,
-        version: app.version,
-        image: imageName(app),
-        bundle: { container: DEPLOYED_APPS, key: `${name}/${generation}.zip` },
-        manifest,
-        env: { ...manifest.env, ...values },
-        sealed,
-        scale,
-      };
-      const now = clock.now();
-      const row: InstanceRow = {
-        name_key: nameKey(name),
-        name,
-        app_name: app.name,
-        version: app.version,
-        state: 'requested',
-        ending: null,
-        generation,
-        spec: JSON.stringify(spec),
-        config: JSON.stringify({
-          ...settings.values,
-          ...Object.fromEntries(Object.keys(sealed).map((key) => [key, MASK])),
-        }),
-        request_id: requestId,
-        endpoint: null,
-        node: null,
-        reason: null,
-        last_log_lines: null,
-        created_at: now,
-        created_by: by,
-        updated_at: now,
-      };
-      await unit.tx.deleteFrom('instances').where('name_key', '=', row.name_key).execute();
-      await unit.tx.insertInto('instances').values(row).execute();
-      await note(unit, events, row, { at: now, kind: 'requested', text: `deploying ${app.name} ${app.version}` });
-      const context: LaunchContext = {
-        spec,
-        source: app.blob_key,
-        settings: { ...values, ...sealed },
-        attempt: asked ? 1 : 0,
-      };
-      await sagas.begin(unit, 'launch', { id: sagaId, subject: name, requestId }, context);
-      const accepted: Accepted = { instanceName: name, requestId, state: 'requested' };
+      await requireStarted(unit.tx);
+      await refuseKept(unit, request, by);
+      const accepted = await deployIn(unit, request, by, requestId, asked ? 1 : 0);
       if (idempotencyKey !== undefined) await remember(unit, by, idempotencyKey, request, accepted);
       return accepted;
     });
   }
 
+  async function deployIn(
+    unit: Unit<T>,
+    request: DeployRequest,
+    by: string,
+    requestId: string,
+    attempt: LaunchContext['attempt'] = 0,
+  ): Promise<Accepted> {
+    const { row, spec, source, settings, before } = await draft(unit, request, by, requestId);
+    if (before && before.state !== 'scheduled' && !ENDED.includes(before.state)) {
+      throw new AvkError('AVK_NAME_TAKEN', `${before.name} is ${before.state}; stop it first or choose another name`);
+    }
+    await unit.tx.deleteFrom('instances').where('name_key', '=', row.name_key).execute();
+    await unit.tx.insertInto('instances').values(row).execute();
+    const text = `deploying ${row.app_name} ${row.version}`;
+    await note(unit, events, row, { at: row.created_at, kind: 'requested', text });
+    const context: LaunchContext = { spec, source, settings, attempt };
+    await sagas.begin(unit, 'launch', { id: random.uuid(), subject: row.name, requestId }, context);
+    return { instanceName: row.name, requestId, state: row.state };
+  }
+
+  async function draft(unit: Unit<T>, request: DeployRequest, by: string, requestId: string): Promise<Draft> {
+    const app = await readBaseApp(unit.tx, request.appName, request.version);
+    if (!app) throw await unknownApp(unit, request);
+    const manifest = manifestOf(app);
+    if (!deps.runtimes.includes(manifest.runtime)) throw unsupportedRuntime(manifest.runtime, deps.runtimes);
+    const settings = resolveSettings(manifest, request.config ?? {});
+    const scale = mergeScale(manifest, request.scale);
+    const name = request.instanceName ?? (await firstFreeName(unit, app.name));
+    const before = await readInstance(unit.tx, name);
+    const generation = (before?.generation ?? 0) + 1;
+    const sealed = Object.fromEntries(
+      Object.entries(settings.secrets).map(([key, value]) => [key, deps.secrets.seal(value)]),
+    );
+    const values = Object.fromEntries(Object.entries(settings.values).map(([key, value]) => [key, String(value)]));
+    const spec: InstanceSpec = {
+      instance: name,
+      generation,
+      appName: app.name,
+      version: app.version,
+      image: imageName(app),
+      bundle: { container: DEPLOYED_APPS, key: `${name}/${generation}.zip` },
+      manifest,
+      env: { ...manifest.env, ...values },
+      sealed,
+      scale,
+    };
+    const now = clock.now();
+    const row: InstanceRow = {
+      name_key: nameKey(name),
+      name,
+      app_name: app.name,
+      version: app.version,
+      state: 'requested',
+      ending: null,
+      generation,
+      spec: JSON.stringify(spec),
+      config: JSON.stringify({
+        ...settings.values,
+        ...Object.fromEntries(Object.keys(sealed).map((key) => [key, MASK])),
+      }),
+      request_id: requestId,
+      endpoint: null,
+      node: null,
+      reason: null,
+      last_log_lines: null,
+      created_at: now,
+      created_by: by,
+      updated_at: now,
+      previous_version: before ? previousVersion(before, app) : null,
+    };
+    return { row, spec, source: app.blob_key, settings: { values: settings.values, sealed }, before };
+  }
+
   async function end(instance: InstanceRow, ending: 'stopped' | 'cancelled'): Promise<Accepted> {
     const requestId = random.uuid();
-    return messenger.transaction(async (unit) => {
-      const row = await readInstance(unit.tx, instance.name);
-      if (!row || row.created_at !== instance.created_at)
-        throw new AvkError('AVK_NOT_FOUND', `${instance.name} is gone`);
-      const accepted = (state: string, id = row.request_id): Accepted => ({
-        instanceName: row.name,
-        requestId: id,
-        state,
-      });
-      if (ENDED.includes(row.state)) return accepted(row.state);
-      // A stop that failed said so in the reason; then asking again asks again.
-      if (row.state === 'stopping' && row.reason === null) return accepted('stopping');
-      if (ending === 'cancelled' && row.state !== 'stopping' && !DEPLOYING.includes(row.state)) {
-        throw new AvkError(
-          'AVK_CONFLICT',
-          `${row.name} is ${row.state}, there is no deployment to cancel; stop it instead`,
-        );
-      }
-      const now = clock.now();
-      const changed = { ...row, state: 'stopping' as const };
-      await note(unit, events, changed, {
-        at: now,
-        kind: 'stopping',
-        text: ending === 'cancelled' ? 'cancelling the deployment' : 'stopping',
-      });
-      // The launch still runs: taking it back is all there is to do, and it reports by itself.
-      const launching = await sagas.cancel(unit, 'launch', row.name, 'cancelled on request');
-      await unit.tx
-        .updateTable('instances')
-        .set({
-          state: 'stopping',
-          ending,
-          reason: null,
-          updated_at: now,
-          ...(launching ? {} : { request_id: requestId }),
-        })
-        .where('name_key', '=', row.name_key)
-        .execute();
-      if (launching) return accepted('stopping');
-      const { manifest } = JSON.parse(row.spec) as InstanceSpec;
-      unit.send('DeploymentManager', 'stop app', { name: row.name }, requestId, {
-        cancelled: ending === 'cancelled',
-        stopSeconds: manifest.stopSeconds,
-        app: { name: row.name, appName: row.app_name, generation: row.generation },
-      });
-      return accepted('stopping', requestId);
+    return messenger.transaction((unit) => endIn(unit, instance, ending, requestId));
+  }
+
+  async function endIn(
+    unit: Unit<T>,
+    instance: InstanceRow,
+    ending: 'stopped' | 'cancelled',
+    requestId: string,
+  ): Promise<Accepted> {
+    const row = await readInstance(unit.tx, instance.name);
+    if (!row || row.created_at !== instance.created_at) throw new AvkError('AVK_NOT_FOUND', `${instance.name} is gone`);
+    if (row.state === 'scheduled') {
+      throw new AvkError(
+        'AVK_CONFLICT',
+        `${row.name} is scheduled and does not run; pause or delete its schedule instead`,
+      );
+    }
+    const accepted = (state: string, id = row.request_id): Accepted => ({
+      instanceName: row.name,
+      requestId: id,
+      state,
     });
+    if (ENDED.includes(row.state)) return accepted(row.state);
+    // A stop that failed said so in the reason; then asking again asks again.
+    if (row.state === 'stopping' && row.reason === null) return accepted('stopping');
+    if (ending === 'cancelled' && row.state !== 'stopping' && !DEPLOYING.includes(row.state)) {
+      throw new AvkError(
+        'AVK_CONFLICT',
+        `${row.name} is ${row.state}, there is no deployment to cancel; stop it instead`,
+      );
+    }
+    const now = clock.now();
+    const changed = { ...row, state: 'stopping' as const };
+    await note(unit, events, changed, {
+      at: now,
+      kind: 'stopping',
+      text: ending === 'cancelled' ? 'cancelling the deployment' : 'stopping',
+    });
+    // The launch still runs: taking it back is all there is to do, and it reports by itself.
+    const launching = await sagas.cancel(unit, 'launch', row.name, 'cancelled on request');
+    await unit.tx
+      .updateTable('instances')
+      .set({
+        state: 'stopping',
+        ending,
+        reason: null,
+        updated_at: now,
+        ...(launching ? {} : { request_id: requestId }),
+      })
+      .where('name_key', '=', row.name_key)
+      .execute();
+    if (launching) return accepted('stopping');
+    const { manifest } = JSON.parse(row.spec) as InstanceSpec;
+    unit.send('DeploymentManager', 'stop app', { name: row.name }, requestId, {
+      cancelled: ending === 'cancelled',
+      stopSeconds: manifest.stopSeconds,
+      app: { name: row.name, appName: row.app_name, generation: row.generation },
+    });
+    return accepted('stopping', requestId);
+  }
+
+  /** A name may be kept for a schedule: one that waits for its first start, or another user's between two of them. */
+  async function refuseKept(unit: Unit<T>, { instanceName }: DeployRequest, by: string): Promise<void> {
+    if (instanceName === undefined) return;
+    const kept = await readKept(unit.tx, instanceName);
+    if (!kept) return;
+    const before = await readInstance(unit.tx, instanceName);
+    if (kept.owner === by && before?.state !== 'scheduled') return;
+    throw new AvkError('AVK_NAME_TAKEN', `${kept.name} is scheduled; delete its schedule first or choose another name`);
   }
 
   return {
     deploy: (request, by, key) => deploy(request, by, key),
     deployRequested: (name, requestId) =>
       deploy({ appName: name, instanceName: name }, MESSAGES_OWNER, `message ${requestId}`, { requestId }),
+    deployScheduled: (unit, request, by, requestId) => deployIn(unit, request, by, requestId),
+    draft,
+    stopIn: (unit, instance) => endIn(unit, instance, 'stopped', random.uuid()),
     stop: (instance) => end(instance, 'stopped'),
     cancel: (instance) => end(instance, 'cancelled'),
     async scale(instance, wanted) {
       const requestId = random.uuid();
       const sagaId = random.uuid();
       return messenger.transaction(async (unit) => {
+        await requireStarted(unit.tx);
         const row = await readInstance(unit.tx, instance.name);
         if (row?.state !== 'running' && row?.state !== 'degraded') {
           throw new AvkError(
@@ -275,9 +337,10 @@ export function createInstances(deps: InstancesDeps): Instances {
   }
 }
 
-/** Deterministic, and fit for a container image's name: lower case, the content's hash in it. */
-function imageName(app: BaseAppRow): string {
-  return `${app.name_key}:${app.version.replaceAll('+', '_')}-${app.sha256.slice(0, 12)}`;
+/** What an instance that is deployed again ran before; null when that was another app. */
+function previousVersion(before: InstanceRow, app: { name: string; version: string }): string | null {
+  if (before.app_name !== app.name) return null;
+  return before.version === app.version ? before.previous_version : before.version;
 }
 
 function mergeScale(manifest: Pick<Manifest, 'scale'>, wanted: Partial<Scale> | undefined): Scale {
@@ -298,7 +361,9 @@ function mergeScale(manifest: Pick<Manifest, 'scale'>, wanted: Partial<Scale> | 
 
 async function firstFreeName(unit: Unit<T>, app: string): Promise<string> {
   const rows = await unit.tx.selectFrom('instances').select(['name_key', 'state']).execute();
-  const taken = new Set(rows.filter((row) => !ENDED.includes(row.state)).map((row) => row.name_key));
+  const kept = await unit.tx.selectFrom('schedules').select('name_key').where('over', '=', 0).execute();
+  const live = rows.filter((row) => !ENDED.includes(row.state));
+  const taken = new Set([...live, ...kept].map((row) => row.name_key));
   for (let n = 1; n < MOST_SUFFIXES; n += 1) {
     const suffix = `-${n}`;
     const name = `${app.slice(0, 63 - suffix.length)}${suffix}`;

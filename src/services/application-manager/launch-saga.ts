@@ -1,9 +1,9 @@
 import type { InstanceSpec } from '../../domain/instance.ts';
+import type { ConfigValue } from '../../domain/manifest.ts';
 import type { Unit } from '../../kernel/messenger.ts';
 import type { SagaDefinition } from '../../kernel/saga-definition.ts';
 import type { BlobStore } from '../../ports/blob-store.ts';
-import { BASE_APPS } from './catalogue.ts';
-import type { ApplicationManagerTables } from './store.ts';
+import { type ApplicationManagerTables, BASE_APPS } from './store.ts';
 
 export const DEPLOYED_APPS = 'deployedApps';
 
@@ -11,8 +11,8 @@ export interface LaunchContext {
   spec: InstanceSpec;
   /** The uploaded zip in `baseApps`. */
   source: string;
-  /** The settings with secrets sealed, as kept beside the bundle. */
-  settings: Record<string, string>;
+  /** As kept beside the bundle: what the user gave and the defaults, each of its type; the secret ones apart, and sealed. */
+  settings: { values: Record<string, ConfigValue>; sealed: Record<string, string> };
   /** 1 when the deployment manager was asked first and asked back: the same request is a second try then. */
   attempt: 0 | 1;
 }

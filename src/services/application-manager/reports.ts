@@ -13,6 +13,8 @@ export interface ReportsDeps {
   events: Events<LiveEvent>;
   clock: Clock;
   log: Log;
+  /** What follows from an instance's end in the same transaction. */
+  onEnding: (unit: Unit<T>, name: string) => Promise<void>;
   /** Told when an instance ended, after the commit. */
   onEnded: (spec: InstanceSpec) => void;
 }
@@ -109,6 +111,7 @@ export function handleReports(deps: ReportsDeps): Reports {
       endpoint: null,
       ending: null,
     });
+    await deps.onEnding(unit, row.name);
     unit.after(() => deps.onEnded(JSON.parse(row.spec) as InstanceSpec));
   }
 

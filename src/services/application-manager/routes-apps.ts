@@ -4,9 +4,11 @@ import { z } from 'zod';
 import { AvkError } from '../../domain/errors.ts';
 import { isName } from '../../domain/names.ts';
 import { callerOf, type HttpApp } from '../../kernel/http/app.ts';
+import { concerns } from '../../kernel/http/audit.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Catalogue } from './catalogue.ts';
 import { VERSION } from './examples.ts';
+import type { Versions } from './versions.ts';
 import { versionSchema } from './view.ts';
 
 const uploaded = versionSchema.meta({ example: VERSION });
@@ -25,7 +27,12 @@ const EXAMPLE_APPS = {
 /** `/api/baseApp/…`: the catalogue. */
 export async function appRoutes(
   app: HttpApp,
-  { catalogue, limits, clock }: { catalogue: Catalogue; limits: { packedBytes: number }; clock: Clock },
+  {
+    catalogue,
+    versions,
+    limits,
+    clock,
+  }: { catalogue: Catalogue; versions: Versions; limits: { packedBytes: number }; clock: Clock },
 ): Promise<void> {
   const tags = ['apps'];
   // One byte more than is allowed reaches the reader, which then says how much that is.
@@ -81,11 +88,31 @@ export async function appRoutes(
       }
       try {
         const { created, app: version } = await catalogue.upload(part.file, callerOf(request).name);
+        concerns(request, `${version.name} ${version.version}`);
         return reply.status(created ? 201 : 200).send(version);
       } catch (error) {
         discardRest(request.raw, clock);
         throw error;
       }
+    },
+  );
+
+  app.delete(
+    '/api/baseApp/:name/:version',
+    {
+      config: { access: 'developer' },
+      schema: {
+        tags,
+        summary: 'Removes a version, with its zip and its images on the machines',
+        description:
+          'Developers remove what they uploaded themselves, administrators everything. 409 while an instance uses it, or would fall back on it. Called by the front end and the CLI.',
+        params: z.object({ name: z.string().max(300), version: z.string().max(300) }),
+        response: { 200: z.strictObject({}) },
+      },
+    },
+    async (request) => {
+      await versions.remove(request.params.name, request.params.version, callerOf(request));
+      return {};
     },
   );
 

@@ -29,6 +29,26 @@ const instanceList = z.object({ apps: z.array(instanceSchema) }).meta({ example:
 const instanceName = nameSchema.meta({ example: INSTANCE.instanceName });
 const count = z.int().min(1).max(100);
 
+/** What it takes to deploy, now or on a schedule. */
+export const deployShape = {
+  appName: nameSchema.meta({ example: INSTANCE.appName }),
+  version: z.string().max(64).optional().meta({ example: INSTANCE.version }),
+  instanceName: instanceName.optional(),
+  config: z
+    .record(z.string(), z.unknown())
+    .optional()
+    .meta({ example: { THRESHOLD: 24.5 } }),
+  scale: z
+    .strictObject({
+      min: count.optional(),
+      max: count.optional(),
+      cpuPercent: z.number().min(1).max(100).optional(),
+      memoryPercent: z.number().min(1).max(100).optional(),
+    })
+    .optional()
+    .meta({ example: { min: 1, max: 3 } }),
+};
+
 /** `/api/deployedApps/…`: instances. */
 export function instanceRoutes(app: HttpApp, deps: InstanceRouteDeps): void {
   const tags = ['instances'];
@@ -96,24 +116,7 @@ export function instanceRoutes(app: HttpApp, deps: InstanceRouteDeps): void {
         summary: 'Deploys an instance of an app',
         description: `${description} With the header Idempotency-Key a repeated request gets the first one's answer.`,
         headers: z.object({ 'idempotency-key': z.string().min(1).max(200).optional() }),
-        body: z.strictObject({
-          appName: nameSchema.meta({ example: INSTANCE.appName }),
-          version: z.string().max(64).optional().meta({ example: INSTANCE.version }),
-          instanceName: instanceName.optional(),
-          config: z
-            .record(z.string(), z.unknown())
-            .optional()
-            .meta({ example: { THRESHOLD: 24.5 } }),
-          scale: z
-            .strictObject({
-              min: count.optional(),
-              max: count.optional(),
-              cpuPercent: z.number().min(1).max(100).optional(),
-              memoryPercent: z.number().min(1).max(100).optional(),
-            })
-            .optional()
-            .meta({ example: { min: 1, max: 3 } }),
-        }),
+        body: z.strictObject(deployShape),
         response: { 202: accepted },
       },
     },

@@ -1,31 +1,56 @@
 import { z } from 'zod';
 import { NODE_STATES } from '../../domain/node.ts';
-import { ROLES } from '../../kernel/auth.ts';
 import type { Events } from '../../kernel/events.ts';
 import { callerOf, type HttpApp } from '../../kernel/http/app.ts';
 import { EVENT_STREAM, sendEvents } from '../../kernel/http/stream.ts';
+import { SERVICES } from '../../kernel/service.ts';
 import type { ServiceClient } from '../../kernel/service-client.ts';
 import type { Clock } from '../../ports/clock.ts';
-import type { ServiceRegistry } from '../../ports/service-registry.ts';
 import { maySee } from './access.ts';
 import { NODE } from './examples.ts';
 import type { LiveFigures } from './live-figures.ts';
+import type { PlatformGate } from './platform-gate.ts';
+import { type PlatformStatus, platformStatusSchema } from './platform-status.ts';
+import type { StatusFollower } from './status-follower.ts';
 import type { LiveEvent } from './timeline.ts';
 
 export interface PlatformRouteDeps {
   client: ServiceClient;
   clock: Clock;
   events: Events<LiveEvent>;
+  gate: PlatformGate;
+  status: () => Promise<PlatformStatus>;
+  statusFollower: StatusFollower;
   figures: LiveFigures;
-  registry: ServiceRegistry;
-  startedAt: number;
 }
 
+const EXAMPLE_ID = '5f0c6b8e-1d57-4a0b-9a52-6a1a0c0a5f11';
+const EXAMPLE_CHECK = { service: 'scheduler', at: '2026-11-22T08:00:00.000Z', healthy: true, latencyMs: 1.2 };
 const EXAMPLE_STATUS = {
   status: 'running',
   since: '2026-11-22T07:00:00.000Z',
-  services: [{ name: 'node-manager', state: 'running', address: '127.0.0.1:8013', direct: '127.0.0.1:8013' }],
-};
+  services: [
+    {
+      name: 'scheduler',
+      state: 'running',
+      node: 'node1',
+      address: '127.0.0.1:8015',
+      direct: '127.0.0.1:8015',
+      health: 'ok',
+      lastSeen: '2026-11-22T08:00:00.000Z',
+      lastChange: '2026-11-22T07:00:00.000Z',
+      restarts: 0,
+    },
+  ],
+} as const;
+
+const check = z.object({
+  service: z.string(),
+  at: z.string(),
+  healthy: z.boolean(),
+  latencyMs: z.number(),
+  reason: z.string().optional(),
+});
 
 const node = z.object({
   name: z.string(),
@@ -43,59 +68,6 @@ const node = z.object({
 /** What the application manager relays to the other services, as the one door for the front end. */
 export function platformRoutes(app: HttpApp, deps: PlatformRouteDeps): void {
   const description = 'Called by the front end and the CLI.';
-
-  app.post(
-    '/api/auth/login/',
-    {
-      config: { access: 'open' },
-      schema: {
-        tags: ['users'],
-        summary: 'Signs in; the token goes into the header Authorization: Bearer TOKEN',
-        description,
-        body: z
-          .strictObject({ username: z.string().min(1).max(63), password: z.string().min(1).max(1000) })
-          .meta({ example: { username: 'alice', password: 'correct horse battery staple' } }),
-        response: {
-          200: z
-            .object({ token: z.string(), role: z.enum(ROLES), expiresAt: z.string() })
-            .meta({ example: { token: 'eyJhbGciOi…', role: 'user', expiresAt: '2026-11-22T20:00:00.000Z' } }),
-        },
-      },
-    },
-    async (request) => {
-      const body = { ...request.body, from: request.ip };
-      return (await deps.client.call('authenticator', 'POST', '/login', { body })) as {
-        token: string;
-        role: (typeof ROLES)[number];
-        expiresAt: string;
-      };
-    },
-  );
-
-  app.post(
-    '/api/auth/register/',
-    {
-      config: { access: 'admin' },
-      schema: {
-        tags: ['users'],
-        summary: 'Adds a user',
-        description,
-        body: z.strictObject({
-          username: z
-            .string()
-            .regex(/^[A-Za-z][A-Za-z0-9._-]{0,62}$/, 'expected a letter, then letters, digits, . _ -')
-            .meta({ example: 'alice' }),
-          password: z.string().min(8).max(1000).meta({ example: 'correct horse battery staple' }),
-          role: z.enum(ROLES).default('user'),
-        }),
-        response: { 201: z.object({ username: z.string().meta({ example: 'alice' }), role: z.enum(ROLES) }) },
-      },
-    },
-    async (request, reply) => {
-      await deps.client.call('authenticator', 'POST', '/users', { body: request.body });
-      return reply.status(201).send({ username: request.body.username, role: request.body.role });
-    },
-  );
 
   app.get(
     '/api/nodes/',
@@ -117,32 +89,52 @@ export function platformRoutes(app: HttpApp, deps: PlatformRouteDeps): void {
       config: { access: 'user' },
       schema: {
         tags: ['platform'],
-        summary: 'What runs and where',
+        summary: 'What runs and where, and how well',
         description,
-        response: {
-          200: z
-            .object({
-              status: z.enum(['running', 'starting', 'stopping', 'stopped', 'degraded']),
-              since: z.string(),
-              services: z.array(
-                z.object({ name: z.string(), state: z.string(), address: z.string(), direct: z.string() }),
-              ),
-            })
-            .meta({ example: EXAMPLE_STATUS }),
-        },
+        response: { 200: platformStatusSchema.meta({ example: EXAMPLE_STATUS }) },
       },
     },
-    async () => {
-      const services = await deps.registry.list('service');
-      return {
-        status: 'running' as const,
-        since: new Date(deps.startedAt).toISOString(),
-        services: services.map(({ name, address, direct }) => ({
-          name,
-          state: 'running',
-          address: `${address.ip}:${address.port}`,
-          direct: direct.map(({ ip, port }) => `${ip}:${port}`).join(', '),
-        })),
+    () => deps.status(),
+  );
+
+  for (const verb of ['start', 'stop'] as const) {
+    app.post(
+      `/api/platform/${verb}/`,
+      {
+        config: { access: 'admin' },
+        schema: {
+          tags: ['platform'],
+          summary: verb === 'start' ? 'Starts the platform’s services' : 'Stops the platform’s services; apps go on',
+          description: `By topic Bootstrapper; the status tells when it is done. Repeating it is harmless. ${description}`,
+          response: {
+            202: z.object({ requestId: z.string() }).meta({ example: { requestId: EXAMPLE_ID } }),
+          },
+        },
+      },
+      async (_request, reply) => reply.status(202).send(await deps.gate.toggle(verb)),
+    );
+  }
+
+  app.get(
+    '/api/platform/health/',
+    {
+      config: { access: 'user' },
+      schema: {
+        tags: ['platform'],
+        summary: 'The health checks of the last day, newest first',
+        description,
+        querystring: z.object({
+          service: z.enum(SERVICES).optional(),
+          limit: z.coerce.number().int().min(1).max(1000).default(100),
+        }),
+        response: { 200: z.object({ checks: z.array(check) }).meta({ example: { checks: [EXAMPLE_CHECK] } }) },
+      },
+    },
+    async (request) => {
+      const { service, limit } = request.query;
+      const query = new URLSearchParams({ limit: String(limit), ...(service ? { service } : {}) });
+      return (await deps.client.call('fault-monitor', 'GET', `/checks?${query}`)) as {
+        checks: z.infer<typeof check>[];
       };
     },
   );
@@ -166,6 +158,7 @@ export function platformRoutes(app: HttpApp, deps: PlatformRouteDeps): void {
           deps.events.subscribe(({ owner, ...event }) => {
             if (maySee(principal, owner)) send({ event: event.type, data: event });
           }),
+          deps.statusFollower.follow((status) => send({ event: 'platform', data: status })),
           deps.figures.follow(principal, send),
         ];
         return () => {

@@ -1,5 +1,6 @@
 import { messageOf } from '../../domain/errors.ts';
 import { ENDED, type InstanceSpec } from '../../domain/instance.ts';
+import type { Runtime } from '../../domain/manifest.ts';
 import { createEvents } from '../../kernel/events.ts';
 import type { HttpApp } from '../../kernel/http/app.ts';
 import { createMessenger } from '../../kernel/messenger.ts';
@@ -15,21 +16,32 @@ import type { Database } from '../../ports/database.ts';
 import type { Log } from '../../ports/log.ts';
 import type { MessageBus } from '../../ports/message-bus.ts';
 import type { Random } from '../../ports/random.ts';
-import type { ServiceRegistry } from '../../ports/service-registry.ts';
 import { createCatalogue } from './catalogue.ts';
+import { clearSaga } from './clear-saga.ts';
 import { createInstances } from './instances.ts';
 import { launchSaga, removeBundle, sweepBundles } from './launch-saga.ts';
 import { createLiveFigures } from './live-figures.ts';
 import { instanceMetrics } from './metrics.ts';
+import { createPlatformGate, type PlatformNews } from './platform-gate.ts';
+import { createPlatformStatus } from './platform-status.ts';
 import { handleReports, type Reports } from './reports.ts';
 import { appRoutes } from './routes-apps.ts';
 import { historyRoutes } from './routes-history.ts';
 import { instanceRoutes } from './routes-instances.ts';
 import { logRoutes } from './routes-logs.ts';
+import { type MaintenanceDeps, maintenanceRoutes } from './routes-maintenance.ts';
 import { platformRoutes } from './routes-platform.ts';
+import { scheduleRoutes } from './routes-schedules.ts';
+import { sessionRoutes } from './routes-session.ts';
+import { userRoutes } from './routes-users.ts';
 import { scaleSaga } from './scale-saga.ts';
+import { handleOccurrences } from './schedule-occurrences.ts';
+import { forgetSchedules } from './schedule-store.ts';
+import { createSchedules } from './schedules.ts';
+import { createStatusFollower } from './status-follower.ts';
 import type { ApplicationManagerTables } from './store.ts';
 import type { LiveEvent } from './timeline.ts';
+import { createVersions } from './versions.ts';
 
 /*
  * The application manager is the one door for the front end and the CLI. It owns the catalogue (zips in blob container
@@ -44,7 +56,6 @@ export interface ApplicationManagerDeps {
   bus: MessageBus;
   blobs: BlobStore;
   bundles: BundleReader;
-  registry: ServiceRegistry;
   client: ServiceClient;
   secrets: SecretBox;
   clock: Clock;
@@ -53,8 +64,18 @@ export interface ApplicationManagerDeps {
   /** Absent: nothing is counted. */
   metrics?: Metrics | undefined;
   limits: BundleLimits;
+  backup: MaintenanceDeps['backup'];
+  examine: MaintenanceDeps['examine'];
+  /** The kinds of apps that the machines can run. */
+  runtimes: readonly Runtime[];
+  /** So many of an app's newest versions stay, used or not. */
+  keepVersions: number;
+  /** Whether anybody may register, as role user. */
+  openRegistration: boolean;
   onJournal?: (point: string) => void;
 }
+
+const KEEP_SCHEDULES_MS = 30 * 86_400_000;
 
 export async function createApplicationManager(deps: ApplicationManagerDeps): Promise<Service> {
   const { database, clock, log, blobs, client } = deps;
@@ -82,6 +103,7 @@ export async function createApplicationManager(deps: ApplicationManagerDeps): Pr
     events,
     clock,
     log,
+    onEnding: (unit, name) => occurrences.ended(unit, name),
     onEnded: (spec) => {
       removeBundle(blobs, spec).catch((error) =>
         log.warn({ instance: spec.instance, reason: messageOf(error) }, 'a bundle was not removed'),
@@ -93,14 +115,26 @@ export async function createApplicationManager(deps: ApplicationManagerDeps): Pr
   );
   sagas.define(scaleSaga({ client }));
   if (deps.metrics) instanceMetrics(deps.metrics, database, log);
-  const catalogue = createCatalogue(deps);
+  sagas.define(clearSaga(deps));
+  const versions = createVersions({ ...deps, messenger, sagas });
+  const catalogue = createCatalogue({ ...deps, messenger, versions });
   const instances = createInstances({ ...deps, messenger, sagas, events });
+  const schedules = createSchedules({ ...deps, messenger, instances, events });
+  const occurrences = handleOccurrences({ ...deps, messenger, instances, schedules });
 
-  await appRoutes(deps.http, { ...deps, catalogue });
+  await appRoutes(deps.http, { ...deps, catalogue, versions });
   instanceRoutes(deps.http, { ...deps, instances });
+  scheduleRoutes(deps.http, { ...deps, schedules, known: (id) => occurrences.known(id) });
   logRoutes(deps.http, deps);
+  sessionRoutes(deps.http, deps);
+  userRoutes(deps.http, deps);
   historyRoutes(deps.http, deps);
-  platformRoutes(deps.http, { ...deps, events, figures: createLiveFigures(deps), startedAt: clock.now() });
+  const changed = createEvents<PlatformNews>();
+  const gate = createPlatformGate({ messenger, database, clock, random: deps.random, changed });
+  const status = createPlatformStatus({ client, gate, log });
+  const statusFollower = createStatusFollower({ status, changed, clock, log });
+  maintenanceRoutes(deps.http, { ...deps, status });
+  platformRoutes(deps.http, { ...deps, events, gate, status, statusFollower, figures: createLiveFigures(deps) });
 
   return {
     name: 'application-manager',
@@ -112,6 +146,7 @@ export async function createApplicationManager(deps: ApplicationManagerDeps): Pr
         blobs,
         live.map((row) => JSON.parse(row.spec) as InstanceSpec),
       );
+      await database.transaction((tx) => forgetSchedules(tx, clock.now() - KEEP_SCHEDULES_MS));
       await messenger.start();
       await sagas.start();
     },

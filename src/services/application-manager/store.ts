@@ -3,10 +3,12 @@ import type { Migration } from 'kysely/migration';
 import type { InstanceState } from '../../domain/instance.ts';
 import type { Manifest } from '../../domain/manifest.ts';
 import { nameKey } from '../../domain/names.ts';
+import type { PlatformState } from '../../domain/service-plan.ts';
 import { type MessengerTables, messengerMigrations } from '../../kernel/messenger.ts';
 import { type SagaTables, sagaMigrations } from '../../kernel/saga-store.ts';
+import { type ScheduleTables, scheduleMigrations } from './schedule-store.ts';
 
-export interface ApplicationManagerTables extends MessengerTables, SagaTables {
+export interface ApplicationManagerTables extends MessengerTables, SagaTables, ScheduleTables {
   base_apps: {
     /** The name without regard to case. */
     name_key: string;
@@ -45,9 +47,13 @@ export interface ApplicationManagerTables extends MessengerTables, SagaTables {
     created_at: number;
     created_by: string;
     updated_at: number;
+    /** What it ran before this version, in this life or the last: where a rollback leads. */
+    previous_version: string | null;
   };
   /** The timeline of every instance. */
   events: { id: number | null; instance: string; owner: string; at: number; kind: string; text: string };
+  /** The platform's state as it was told last; `id` is always 1. */
+  platform: { id: number; state: PlatformState; reason: string; since: number; serial: number };
   /** Answers given under an Idempotency-Key; the request is sealed, as it may hold secrets. */
   idempotency: { owner: string; key: string; request: string; response: string; at: number };
 }
@@ -59,6 +65,7 @@ export type BaseAppRow = Selectable<ApplicationManagerTables['base_apps']>;
 export const migrations: Record<string, Migration> = {
   ...messengerMigrations,
   ...sagaMigrations,
+  ...scheduleMigrations,
   '0100_application_manager': {
     async up(db) {
       await db.schema
@@ -116,7 +123,32 @@ export const migrations: Record<string, Migration> = {
         .execute();
     },
   },
+  '0110_platform': {
+    async up(db) {
+      await db.schema
+        .createTable('platform')
+        .addColumn('id', 'integer', (c) => c.primaryKey())
+        .addColumn('state', 'text', (c) => c.notNull())
+        .addColumn('reason', 'text', (c) => c.notNull())
+        .addColumn('since', 'bigint', (c) => c.notNull())
+        .addColumn('serial', 'integer', (c) => c.notNull())
+        .execute();
+    },
+  },
+  '0120_previous_version': {
+    async up(db) {
+      await db.schema.alterTable('instances').addColumn('previous_version', 'text').execute();
+    },
+  },
 };
+
+/** The blob container of the catalogue. */
+export const BASE_APPS = 'baseApps';
+
+/** Deterministic, and fit for a container image's name: lower case, the content's hash in it. */
+export function imageName(app: Pick<BaseAppRow, 'name_key' | 'version' | 'sha256'>): string {
+  return `${app.name_key}:${app.version.replaceAll('+', '_')}-${app.sha256.slice(0, 12)}`;
+}
 
 export async function readInstance(db: Db, name: string): Promise<InstanceRow | undefined> {
   return db.selectFrom('instances').selectAll().where('name_key', '=', nameKey(name)).executeTakeFirst();

@@ -2,17 +2,10 @@ import type { Events } from '../../kernel/events.ts';
 import type { Unit } from '../../kernel/messenger.ts';
 import type { ApplicationManagerTables, InstanceRow } from './store.ts';
 
-/** What the live stream carries. */
-export interface LiveEvent {
-  /** Whose it is; administrators see all. */
-  owner: string;
-  type: 'instance';
-  instance: string;
-  state: string;
-  at: string;
-  kind: string;
-  text: string;
-}
+/** What the live stream carries. `owner`: whose it is; administrators see all. */
+export type LiveEvent =
+  | { owner: string; type: 'instance'; instance: string; state: string; at: string; kind: string; text: string }
+  | { owner: string; type: 'schedule'; scheduleId: string; text: string; at: string };
 
 /** Puts a line on the instance's timeline, and on the live stream once it is committed. */
 export async function note(

@@ -71,7 +71,16 @@ export function instanceView(row: InstanceRow, replicas: readonly ReplicaView[])
 }
 
 const registered = z.object({ name: z.string(), generation: z.number(), replicas: z.array(replicaSchema) });
-const NO_REPLICAS = new Set(['requested', 'placing', 'building', 'starting', 'stopped', 'failed', 'cancelled']);
+const NO_REPLICAS = new Set([
+  'scheduled',
+  'requested',
+  'placing',
+  'building',
+  'starting',
+  'stopped',
+  'failed',
+  'cancelled',
+]);
 
 /** The instances with the replicas that the load balancer has of them. While it does not answer, without. */
 export async function withReplicas(

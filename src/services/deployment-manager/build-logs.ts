@@ -10,6 +10,8 @@ export interface BuildLogs {
   record<T>(instance: string, image: string, build: (log: (line: string) => void) => Promise<T>): Promise<T>;
   /** The lines of the build under way, else of the one that made the instance's image; oldest first. */
   read(instance: string): Promise<LogLine[]>;
+  /** Forgets what the builds of all other images printed. */
+  prune(keep: ReadonlySet<string>): Promise<void>;
   /** Calls `listener` with each line of the build under way; `ended` when there is none any more. */
   follow(instance: string, listener: (line: LogLine) => void, ended: () => void): () => void;
 }
@@ -65,6 +67,14 @@ export function createBuildLogs(database: Database<DeploymentManagerTables>, clo
         .orderBy('position')
         .execute();
       return lines.map((entry) => lineOf(instance, entry));
+    },
+    async prune(keep) {
+      await database.transaction(async (tx) => {
+        const images = await tx.selectFrom('build_logs').select('image').distinct().execute();
+        for (const { image } of images) {
+          if (!keep.has(image)) await tx.deleteFrom('build_logs').where('image', '=', image).execute();
+        }
+      });
     },
     follow(instance, line, ended) {
       const current = running.get(instance);

@@ -8,6 +8,24 @@ import type { BuildLogs } from './build-logs.ts';
 const EXAMPLE_LINE = `{"ts":"2026-11-22T08:00:01.250Z","replica":"","stream":"build","line":"added 12 packages in 2s"}\n`;
 
 export function routes(app: HttpApp, builds: BuildLogs): void {
+  app.post(
+    '/builds/prune',
+    {
+      config: { access: 'service' },
+      schema: {
+        tags: ['builds'],
+        summary: 'Forgets what the builds of all images printed but those named',
+        description: 'Repeating it is harmless. Called by the application manager when versions were removed.',
+        body: z.object({ keep: z.array(z.string().min(1).max(300)).max(100_000) }),
+        response: { 200: z.strictObject({}) },
+      },
+    },
+    async (request) => {
+      await builds.prune(new Set(request.body.keep));
+      return {};
+    },
+  );
+
   app.get(
     '/builds/:name/log',
     {

@@ -1,6 +1,5 @@
 import { messageOf } from '../../domain/errors.ts';
 import type { InstanceSpec } from '../../domain/instance.ts';
-import { place } from '../../domain/placement.ts';
 import type { PortRange } from '../../domain/ports.ts';
 import { instanceHealth, planReplicas, type ReplicaAction } from '../../domain/replica-plan.ts';
 import type { Messenger, Unit } from '../../kernel/messenger.ts';
@@ -10,19 +9,21 @@ import type { Database } from '../../ports/database.ts';
 import type { Log } from '../../ports/log.ts';
 import type { Random } from '../../ports/random.ts';
 import type { FleetFollower } from './fleet-follower.ts';
-import { freeHostPort } from './host-ports.ts';
+import { placeReplica } from './place-replica.ts';
 import type { ReplicaWorker } from './replica-worker.ts';
+import { isLeft, settleRollout, specFor, standings } from './rollout.ts';
 import type { RoutesKeeper } from './routes-keeper.ts';
 import {
   type AppRow,
-  KEEP_RETIRED_MS,
   type LoadBalancerTables,
   type ReplicaRow,
   readApp,
   readReplicas,
+  readRollout,
   reportOf,
   specOf,
 } from './store.ts';
+import { removeStrays } from './strays.ts';
 
 /** Brings each app to what its row says: so many replicas, healthy, routed; or gone. */
 export interface Reconciler {
@@ -45,6 +46,7 @@ export interface ReconcilerDeps {
   log: Log;
   runtime: (node: string) => ContainerRuntime;
   ports: (node: string) => PortRange;
+  buildDeadlineMs: number;
   /** Told after each look, with what is there now. */
   onSettled: (app: AppRow | null, name: string, replicas: readonly ReplicaRow[]) => Promise<void>;
 }
@@ -63,6 +65,8 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
   /** Apps being looked at, and whether to look again. */
   const looking = new Map<string, { again: boolean; done: Promise<void> }>();
   const waiting = new Map<string, Set<() => void>>();
+  /** Why no machine could take the next replica of an app, as last seen. */
+  const unplaced = new Map<string, string>();
   let timer: Timer | null = null;
   let stopped = false;
 
@@ -98,31 +102,54 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
   }
 
   async function converge(app: AppRow): Promise<void> {
-    const spec = specOf(app);
     // Registered by a container alone: there is nothing to start another one from.
-    if (!spec) {
+    if (app.spec === null) {
       await deps.onSettled(app, app.name, await readReplicas(database.read, app.name));
       return;
     }
-    await messenger.transaction(async (unit) => {
-      const current = await readApp(unit.tx, app.name);
-      if (current?.state !== 'live') return;
-      const replicas = await readReplicas(unit.tx, app.name);
-      const actions = planReplicas({
-        desired: current.desired,
-        replicas: replicas.map((row) => ({ ...row, retryAt: row.retry_at })),
-        now: clock.now(),
-        unhealthyMs: UNHEALTHY_MS,
-      });
-      for (const action of actions) await record(unit, current, spec, action);
-      await report(unit, current);
-    });
+    const requestId = deps.random.uuid();
+    await messenger.transaction((unit) => decide(unit, app.name, requestId));
+    const now = (await readApp(database.read, app.name)) ?? app;
+    const rollout = await readRollout(database.read, app.name);
     const replicas = await readReplicas(database.read, app.name);
     for (const row of replicas) {
-      if (row.state === 'starting') worker.start(row, spec);
-      if (row.state === 'draining') worker.retire(row, spec.manifest.stopSeconds);
+      const spec = specFor(now, rollout, row.generation);
+      if (row.state === 'starting' && spec) worker.start(row, spec);
+      if (row.state === 'draining') worker.retire(row, (spec ?? specOf(now))?.manifest.stopSeconds ?? 0);
     }
-    await deps.onSettled(app, app.name, replicas);
+    await deps.onSettled(now, app.name, replicas);
+  }
+
+  async function decide(unit: Unit<LoadBalancerTables>, name: string, requestId: string): Promise<void> {
+    const app = await readApp(unit.tx, name);
+    if (app?.state !== 'live') return;
+    const rollout = await readRollout(unit.tx, name);
+    const spec = specFor(app, rollout, rollout?.generation ?? app.generation);
+    if (!spec) return;
+    const rows = await readReplicas(unit.tx, name);
+    const standing = standings(app, rollout, rows, deps.fleet.nodes());
+    const actions = planReplicas({
+      desired: app.desired,
+      replicas: rows.map((row) => ({
+        ...row,
+        retryAt: row.retry_at,
+        standing: standing.get(row.id) ?? 'current',
+      })),
+      now: clock.now(),
+      unhealthyMs: UNHEALTHY_MS,
+    });
+    for (const action of actions) await record(unit, app, spec, action);
+    if (rollout) {
+      const over = await settleRollout(unit, app, rollout, await readReplicas(unit.tx, name), {
+        now: clock.now(),
+        buildDeadlineMs: deps.buildDeadlineMs,
+        unplaced: unplaced.get(name) ?? null,
+        requestId,
+      });
+      if (over) unit.after(() => kick(name));
+    }
+    const after = await readApp(unit.tx, name);
+    if (after) await report(unit, after, requestId);
   }
 
   /** Puts a decision on record; the worker carries it out from there, also after a crash. */
@@ -134,11 +161,20 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
   ): Promise<void> {
     const { tx } = unit;
     if (action.do === 'add') {
-      const where = await choosePlace(unit, spec);
-      if (!where) return;
+      const where = await placeReplica(tx, spec, deps.fleet.nodes(), deps.ports);
+      if (where.node === null) {
+        // Said once, not at every look.
+        if (unplaced.get(app.name) !== where.reason) {
+          log.warn({ app: app.name, reason: where.reason }, 'a replica cannot be placed');
+        }
+        unplaced.set(app.name, where.reason);
+        return;
+      }
+      unplaced.delete(app.name);
       const row: ReplicaRow = {
         id: deps.random.uuid(),
         app: app.name,
+        generation: spec.generation,
         number: action.number,
         ...where,
         state: 'starting',
@@ -150,6 +186,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
         retry_at: 0,
         since: clock.now(),
         reason: null,
+        last_lines: null,
       };
       await tx.insertInto('replicas').values(row).execute();
       log.info({ app: app.name, replica: row.id, number: row.number, node: row.node }, 'a replica is added');
@@ -188,31 +225,8 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
       .execute();
   }
 
-  async function choosePlace(
-    unit: Unit<LoadBalancerTables>,
-    spec: InstanceSpec,
-  ): Promise<{ node: string; host_port: number; placement: string } | null> {
-    const own = await unit.tx.selectFrom('replicas').select(['app', 'node']).execute();
-    const here = (node: string): number => own.filter((row) => row.app === spec.instance && row.node === node).length;
-    const nodes = deps.fleet.nodes();
-    // Spread: machines with the fewest replicas of this instance first, the healthiest of those.
-    const fewest = Math.min(...nodes.filter((node) => node.state === 'ready').map((node) => here(node.name)));
-    const even = place(
-      nodes.filter((node) => here(node.name) === fewest),
-      spec.manifest.resources,
-    );
-    const chosen = even.node === null ? place(nodes, spec.manifest.resources) : even;
-    if (chosen.node === null) {
-      log.warn({ app: spec.instance, reason: chosen.reason }, 'a replica cannot be placed');
-      return null;
-    }
-    const port = await freeHostPort(unit.tx, chosen.node, deps.ports(chosen.node));
-    if (port === null) log.warn({ app: spec.instance, node: chosen.node }, 'no port is left for a replica');
-    return port === null ? null : { node: chosen.node, host_port: port, placement: chosen.reason };
-  }
-
   /** Tells the application manager when an instance's health changed. */
-  async function report(unit: Unit<LoadBalancerTables>, app: AppRow): Promise<void> {
+  async function report(unit: Unit<LoadBalancerTables>, app: AppRow, requestId: string): Promise<void> {
     const replicas = await readReplicas(unit.tx, app.name);
     const { state, reason, healthy } = instanceHealth(app.scale_min, replicas);
     // Replicas that have only just begun to start are not bad news yet.
@@ -220,8 +234,10 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
     if (starting) return;
     const report = reportOf({ state, reason, healthy });
     if (app.reported === report) return;
+    // While replicas are exchanged there is now one more, now one less: no news.
+    if (app.reported.startsWith(`${state} `) && (await readRollout(unit.tx, app.name))) return;
     await unit.tx.updateTable('apps').set({ reported: report }).where('name', '=', app.name).execute();
-    unit.send('first_topic', 'state app', { name: app.name, state, reason }, deps.random.uuid(), {
+    unit.send('first_topic', 'state app', { name: app.name, state, reason }, requestId, {
       generation: app.generation,
       healthy,
     });
@@ -245,8 +261,10 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
     await deps.routes.refresh();
     await removeImage(app);
     await database.transaction(async (tx) => {
+      await tx.deleteFrom('rollouts').where('app', '=', app.name).execute();
       await tx.deleteFrom('apps').where('name', '=', app.name).where('state', '=', 'removing').execute();
     });
+    unplaced.delete(app.name);
     log.info({ app: app.name }, 'an app is gone');
     release(app.name);
   }
@@ -273,43 +291,53 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
     waiting.delete(name);
   }
 
-  /** Replicas of ours that are to be gone are removed wherever they turn up; unknown ones are only spoken of. */
-  async function sweep(): Promise<void> {
-    const retired = new Set((await database.read.selectFrom('retired').select('id').execute()).map((row) => row.id));
-    const rows = await database.read.selectFrom('replicas').select('id').execute();
-    const wanted = new Set(rows.map((row) => row.id));
-    for (const node of deps.fleet.nodes()) {
-      const runtime = deps.runtime(node.name);
-      for (const container of await runtime.list()) {
-        if (!retired.has(container.id) || wanted.has(container.id)) continue;
-        log.warn({ replica: container.id, node: node.name }, 'a retired replica turned up and is removed');
-        await runtime.remove(container.id);
-      }
-    }
-    await database.transaction(async (tx) => {
-      const old = clock.now() - KEEP_RETIRED_MS;
-      await tx.deleteFrom('retired').where('at', '<', old).execute();
-      await tx.deleteFrom('tombstones').where('at', '<', old).execute();
-    });
-  }
-
   async function lookAtAll(): Promise<void> {
-    // What is steady needs no look: only apps whose replicas are not all healthy, or too few, or going.
+    // What is steady needs no look: only apps whose replicas are not all healthy, or too few, or to be replaced, or going.
+    const left = deps.fleet.nodes().filter(isLeft);
     const rows = await database.read
       .selectFrom('apps')
       .leftJoin('replicas', 'replicas.app', 'apps.name')
+      .leftJoin('rollouts', 'rollouts.app', 'apps.name')
       .select((column) => [
         'apps.name',
         'apps.state',
         'apps.desired',
+        'rollouts.generation as rolling',
         column.fn.count<number>('replicas.id').as('all'),
-        column.fn.sum<number>(column.case().when('replicas.state', '=', 'healthy').then(1).else(0).end()).as('healthy'),
+        column.fn
+          .sum<number>(
+            column
+              .case()
+              .when(
+                column.and([
+                  column('replicas.state', '=', 'healthy'),
+                  column('replicas.generation', '=', column.ref('apps.generation')),
+                ]),
+              )
+              .then(1)
+              .else(0)
+              .end(),
+          )
+          .as('healthy'),
       ])
-      .groupBy(['apps.name', 'apps.state', 'apps.desired'])
+      .groupBy(['apps.name', 'apps.state', 'apps.desired', 'rollouts.generation'])
       .execute();
     for (const row of rows) {
-      if (row.state === 'removing' || row.all !== row.desired || row.healthy !== row.all) kick(row.name);
+      const steady = row.all === row.desired && row.healthy === row.all && row.rolling === null;
+      if (row.state === 'removing' || !steady) kick(row.name);
     }
+    if (left.length === 0) return;
+    const there = await database.read
+      .selectFrom('replicas')
+      .select('app')
+      .distinct()
+      .where(
+        'node',
+        'in',
+        left.map(({ name }) => name),
+      )
+      .execute();
+    for (const row of there) kick(row.app);
   }
 
   function schedule(turn: number): void {
@@ -318,7 +346,9 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
       LOOK_EVERY_MS,
       () => {
         lookAtAll()
-          .then(() => (turn % SWEEP_EVERY_LOOKS === 0 ? sweep() : undefined))
+          .then(() =>
+            turn % SWEEP_EVERY_LOOKS === 0 ? removeStrays({ ...deps, nodes: deps.fleet.nodes() }) : undefined,
+          )
           .catch((error) => log.error({ reason: messageOf(error) }, 'the apps could not be looked at'))
           .finally(() => schedule(turn + 1));
       },

@@ -2,13 +2,13 @@ import type { Transaction } from 'kysely';
 import { z } from 'zod';
 import { AvkError } from '../../domain/errors.ts';
 import { instanceSpecSchema } from '../../domain/instance.ts';
-import { nameKey, nameSchema } from '../../domain/names.ts';
+import { isReserved, nameKey, namePattern } from '../../domain/names.ts';
 import { candidatePorts, type PortRange } from '../../domain/ports.ts';
 import { type AppRow, type Db, type LoadBalancerTables, readApp, reportOf } from './store.ts';
 
-/** The starting document's parameters, and what our own deployment manager adds to them. */
-export const registrationSchema = z.object({
-  appName: nameSchema,
+/** The starting document's parameters, and what our own services add to them. */
+const registrationFields = z.object({
+  appName: namePattern,
   imageName: z.string().min(1).max(300),
   vmIp: z.string().min(1).max(255),
   containerId: z.string().min(1).max(128),
@@ -20,7 +20,15 @@ export const registrationSchema = z.object({
   address: z.object({ ip: z.string(), port: z.int() }).nullable().optional(),
   placement: z.string().max(2000).optional(),
   spec: instanceSpecSchema.optional(),
+  /** Services of the platform are registered by their `folder_name`; what is registered again has moved. */
+  kind: z.enum(['app', 'service']).default('app'),
+  /** Where it is reached already: it needs no route and no port of the proxy's. */
+  publicPort: z.coerce.number().int().min(1).max(65_535).optional(),
 });
+export const registrationSchema = registrationFields.refine(
+  ({ kind, appName }) => kind === 'service' || !isReserved(appName),
+  { path: ['appName'], message: 'this name is reserved by the platform' },
+);
 export type Registration = z.infer<typeof registrationSchema>;
 
 const MOST_PUBLIC_PORTS = 10_000;
@@ -43,6 +51,8 @@ export async function register(
   const generation = request.spec?.generation ?? 0;
   await refuseTheDead(tx, request, generation);
   const existing = await readApp(tx, request.appName);
+  if (request.kind === 'service') await forgetMoved(tx, request, options.node);
+  if (existing?.kind === 'service' && request.kind === 'service') return moveService(tx, existing, request, options);
   if (existing) {
     const same = await tx
       .selectFrom('replicas')
@@ -58,10 +68,14 @@ export async function register(
   const app: AppRow = {
     name: request.appName,
     generation,
+    first_generation: generation,
+    seen_generation: generation,
     spec: request.spec ? JSON.stringify(request.spec) : null,
     image: request.imageName,
     container_port: request.containerPort,
-    public_port: await freePublicPort(tx, options.firstPort, options.now),
+    kind: request.kind,
+    routed: request.publicPort === undefined ? 1 : 0,
+    public_port: request.publicPort ?? (await freePublicPort(tx, options.firstPort, options.now)),
     desired: scale.min,
     scale_min: scale.min,
     scale_max: scale.max,
@@ -72,11 +86,19 @@ export async function register(
     created_at: options.now,
   };
   await tx.insertInto('apps').values(app).execute();
+  await addFirstReplica(tx, app, request, options);
+  return app;
+}
+
+type Options = Parameters<typeof register>[2];
+
+async function addFirstReplica(tx: Tx, app: AppRow, request: Registration, options: Options): Promise<void> {
   await tx
     .insertInto('replicas')
     .values({
       id: options.replicaId,
       app: app.name,
+      generation: app.generation,
       number: 1,
       node: options.node,
       host_port: request.hostPort,
@@ -89,10 +111,48 @@ export async function register(
       retry_at: 0,
       since: options.now,
       reason: null,
+      last_lines: null,
       placement: request.placement ?? 'registered there',
     })
     .execute();
-  return app;
+}
+
+/** Other services on record where this one is now: the platform's ports were changed, and they are registered anew, too. */
+async function forgetMoved(tx: Tx, request: Registration, node: string): Promise<void> {
+  const stale = await tx
+    .selectFrom('apps')
+    .innerJoin('replicas', 'replicas.app', 'apps.name')
+    .select('apps.name')
+    .where('apps.kind', '=', 'service')
+    .where('apps.name', '!=', request.appName)
+    .where((where) =>
+      where.or([
+        where('apps.public_port', '=', request.publicPort ?? 0),
+        where.and([where('replicas.node', '=', node), where('replicas.host_port', '=', request.hostPort)]),
+      ]),
+    )
+    .execute();
+  for (const { name } of stale) {
+    await tx.deleteFrom('replicas').where('app', '=', name).execute();
+    await tx.deleteFrom('apps').where('name', '=', name).execute();
+  }
+}
+
+/** A service that was started again: another container, maybe on another machine, the same app. */
+async function moveService(tx: Tx, app: AppRow, request: Registration, options: Options): Promise<AppRow> {
+  await tx.deleteFrom('replicas').where('app', '=', app.name).execute();
+  const moved: AppRow = {
+    ...app,
+    image: request.imageName,
+    container_port: request.containerPort,
+    public_port: request.publicPort ?? app.public_port,
+    routed: request.publicPort === undefined ? 1 : 0,
+    state: 'live',
+  };
+  const { name: _name, ...values } = moved;
+  await tx.updateTable('apps').set(values).where('name', '=', app.name).execute();
+  await addFirstReplica(tx, moved, request, options);
+  return moved;
 }
 
 /** Another app by that name in another spelling, or at that port of the machine. */

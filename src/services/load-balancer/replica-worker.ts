@@ -1,7 +1,8 @@
-import { AvkError, asAvkError, messageOf } from '../../domain/errors.ts';
+import { AvkError, asAvkError, type ErrorCode, messageOf } from '../../domain/errors.ts';
 import type { InstanceSpec } from '../../domain/instance.ts';
 import type { PortRange } from '../../domain/ports.ts';
 import { crashBackoffMs } from '../../domain/replica-plan.ts';
+import { MOST_FAILED_STARTS } from '../../domain/rollout-plan.ts';
 import { withDeadline } from '../../kernel/deadline.ts';
 import { ensureImage, type ReplicaDeps, startDeadlineMs, startReplica, waitHealthy } from '../../kernel/replica.ts';
 import { Turns } from '../../kernel/turns.ts';
@@ -43,6 +44,7 @@ export const STABLE_MS = 60_000;
 const DRAIN_MS = 10_000;
 const RETIRE_RETRY_MS = 1000;
 const REASON_LENGTH = 500;
+const HOPELESS: readonly ErrorCode[] = ['AVK_BUILD_FAILED', 'AVK_BAD_ZIP', 'AVK_RUNTIME_UNSUPPORTED'];
 
 export function createReplicaWorker(deps: ReplicaWorkerDeps): ReplicaWorker {
   const { database, clock, log } = deps;
@@ -121,7 +123,8 @@ export function createReplicaWorker(deps: ReplicaWorkerDeps): ReplicaWorker {
   async function failed(row: ReplicaRow, error: AvkError): Promise<void> {
     const tail = error.lastLogLines.at(-1);
     const reason = `${error.message}${tail ? `; last log line: ${tail}` : ''}`.slice(0, REASON_LENGTH);
-    const failures = row.failures + 1;
+    // What could not be built now can be built no better later.
+    const failures = row.failures + (HOPELESS.includes(error.code) ? MOST_FAILED_STARTS : 1);
     log.warn({ app: row.app, replica: row.id, node: row.node, failures, reason }, 'a replica did not start');
     // What is left of it would hold the port until the next try.
     await deps.replica(row.node).runtime.stop(row.id, 0);
@@ -137,6 +140,7 @@ export function createReplicaWorker(deps: ReplicaWorkerDeps): ReplicaWorker {
       retry_at: clock.now() + crashBackoffMs(failures),
       since: clock.now(),
       reason,
+      last_lines: JSON.stringify(error.lastLogLines),
     });
   }
 

@@ -48,7 +48,13 @@ export function createRoutesKeeper(
 }
 
 async function readRoutes(db: Db): Promise<Route[]> {
-  const apps = await db.selectFrom('apps').selectAll().where('state', '=', 'live').orderBy('name').execute();
+  const apps = await db
+    .selectFrom('apps')
+    .selectAll()
+    .where('state', '=', 'live')
+    .where('routed', '=', 1)
+    .orderBy('name')
+    .execute();
   const replicas = await db.selectFrom('replicas').selectAll().orderBy('number').execute();
   return apps.map((app) => {
     const own = replicas.filter((replica) => replica.app === app.name);

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { AvkError } from '../../domain/errors.ts';
-import { nameSchema, replicaName } from '../../domain/names.ts';
+import { namePattern, nameSchema, replicaName } from '../../domain/names.ts';
 import { withDeadline } from '../../kernel/deadline.ts';
 import type { HttpApp } from '../../kernel/http/app.ts';
 import { NDJSON, ndjson } from '../../kernel/http/stream.ts';
@@ -38,7 +38,7 @@ const PORT_TRIES = 50;
 const DEREGISTER_DEADLINE_MS = 600_000;
 
 const deregistration = z.object({
-  appName: nameSchema,
+  appName: namePattern,
   generation: z.coerce.number().int().min(1).optional(),
   keepImage: z.union([z.boolean(), z.stringbool()]).default(false),
 });
@@ -63,7 +63,7 @@ function registrationRoutes(app: HttpApp, deps: RouteDeps): void {
   const description =
     "Synchronous: when it answers, the app is reachable. Repeating it is harmless. Called by the deployment manager and the platform initializer, and by the starting document's programs.";
   const registering = {
-    config: { access: 'service' as const },
+    config: { access: 'service' as const, legacy: true },
     schema: {
       tags,
       summary: 'Registers an app and its first container; answers IP:PORT',
@@ -88,7 +88,7 @@ function registrationRoutes(app: HttpApp, deps: RouteDeps): void {
   );
 
   const deregistering = {
-    config: { access: 'service' as const },
+    config: { access: 'service' as const, legacy: true },
     schema: {
       tags,
       summary: "Removes an app's route, containers and image",
@@ -149,7 +149,7 @@ async function registerApp(deps: RouteDeps, request: Registration): Promise<stri
     now: deps.clock.now(),
   };
   const registered = await deps.database.transaction((tx) => register(tx, request, options));
-  const port = await makeLive(deps, registered);
+  const port = registered.routed === 1 ? await makeLive(deps, registered) : registered.public_port;
   deps.reconciler.kick(request.appName);
   return `${deps.publicAddress}:${port}`;
 }
@@ -192,7 +192,12 @@ function instanceRoutes(app: HttpApp, deps: RouteDeps): void {
       },
     },
     async () => {
-      const apps = await deps.database.read.selectFrom('apps').selectAll().orderBy('name').execute();
+      const apps = await deps.database.read
+        .selectFrom('apps')
+        .selectAll()
+        .where('kind', '=', 'app')
+        .orderBy('name')
+        .execute();
       const replicas = await deps.database.read.selectFrom('replicas').selectAll().orderBy('number').execute();
       const own = Map.groupBy(replicas, (replica) => replica.app);
       return { instances: apps.map((row) => instanceView(deps, row, own.get(row.name) ?? [])) };
@@ -240,7 +245,7 @@ function instanceRoutes(app: HttpApp, deps: RouteDeps): void {
       const { min, max, generation } = request.body;
       await deps.database.transaction(async (tx) => {
         const row = await readApp(tx, name);
-        if (row?.state !== 'live' || row.generation !== generation) {
+        if (row?.state !== 'live' || generation < row.first_generation) {
           throw new AvkError('AVK_NOT_FOUND', `${name} is not registered`);
         }
         const desired = Math.min(Math.max(row.desired, min), max);
@@ -312,6 +317,7 @@ function instanceView(deps: RouteDeps, row: AppRow, replicas: readonly ReplicaRo
     replicas: replicas.map((replica) => ({
       name: replicaName(row.name, replica.number),
       id: replica.id,
+      generation: replica.generation,
       node: replica.node,
       hostPort: replica.host_port,
       state: replica.state,

@@ -16,15 +16,18 @@ import type { MessageBus } from '../../ports/message-bus.ts';
 import type { Random } from '../../ports/random.ts';
 import type { ReverseProxy } from '../../ports/reverse-proxy.ts';
 import type { RegistrySession, ServiceRegistry } from '../../ports/service-registry.ts';
+import { adoptReplicas } from './adoption.ts';
 import { createFleetFollower } from './fleet-follower.ts';
 import { createHealthMonitor } from './health-monitor.ts';
 import { replicaMetrics } from './metrics.ts';
+import { pruneRoutes } from './prune-images.ts';
 import { createReconciler } from './reconciler.ts';
 import { createReplicaWorker, STABLE_MS } from './replica-worker.ts';
 import { routes } from './routes.ts';
 import { documentRoutes } from './routes-documents.ts';
 import { createRoutesKeeper } from './routes-keeper.ts';
 import { metricRoutes } from './routes-metrics.ts';
+import { rolloutRoutes } from './routes-rollout.ts';
 import { type AppRow, type LoadBalancerTables, type ReplicaRow, specOf } from './store.ts';
 import { createUsageHistory } from './usage-history.ts';
 
@@ -99,6 +102,8 @@ export function createLoadBalancer(deps: LoadBalancerDeps): Service {
   routes(deps.http, { ...deps, routes: routesKeeper, reconciler, fleet });
   documentRoutes(deps.http, { ...deps, fleet });
   metricRoutes(deps.http, { usage, clock });
+  pruneRoutes(deps.http, deps);
+  rolloutRoutes(deps.http, { ...deps, messenger, reconciler });
 
   /** Brings proxy, registry and health checks in line with the replicas of one app. */
   async function settled(app: AppRow | null, name: string, replicas: readonly ReplicaRow[]): Promise<void> {
@@ -109,6 +114,9 @@ export function createLoadBalancer(deps: LoadBalancerDeps): Service {
       const { rejected } = await routesKeeper.refresh();
       if (rejected.some((route) => route.name === name)) {
         clock.after(REJECTED_RETRY_MS, () => reconciler.kick(name), { background: true });
+      } else if (app?.kind === 'service') {
+        // Its entry in the registry is its own.
+        published.set(name, text);
       } else if (app) {
         const address = { ip: deps.publicAddress, port: app.public_port };
         await session?.register({ name, kind: 'app', address, direct });
@@ -125,8 +133,11 @@ export function createLoadBalancer(deps: LoadBalancerDeps): Service {
     const rows = await database.read
       .selectFrom('replicas')
       .innerJoin('apps', 'apps.name', 'replicas.app')
+      .leftJoin('rollouts', (join) =>
+        join.onRef('rollouts.app', '=', 'replicas.app').onRef('rollouts.generation', '=', 'replicas.generation'),
+      )
       .selectAll('replicas')
-      .select('apps.spec')
+      .select(['apps.spec', 'rollouts.spec as rolling'])
       .where('replicas.state', 'in', ['healthy', 'unhealthy'])
       .where('apps.spec', 'is not', null)
       .execute();
@@ -134,7 +145,7 @@ export function createLoadBalancer(deps: LoadBalancerDeps): Service {
       rows.flatMap((row) => {
         const { ip, port } = row;
         if (!ip || !port) return [];
-        const check = specOf({ spec: row.spec } as AppRow)?.manifest.health ?? null;
+        const check = specOf({ spec: row.rolling ?? row.spec })?.manifest.health ?? null;
         const { runtime } = deps.replica(row.node);
         return [{ id: row.id, check, probe: (ms: number) => runtime.checkHealth({ ip, port }, check, ms) }];
       }),
@@ -186,27 +197,12 @@ export function createLoadBalancer(deps: LoadBalancerDeps): Service {
     reconciler.kick(row.app);
   }
 
-  /** After a start nothing is known of the replicas: each is looked for, adopted or started again. */
-  async function forgetHealth(): Promise<void> {
-    await database.transaction(async (tx) => {
-      await tx
-        .updateTable('replicas')
-        .set({ state: 'starting', since: clock.now() })
-        .where('state', 'in', ['healthy', 'unhealthy'])
-        .where('app', 'in', (from) => from.selectFrom('apps').select('name').where('spec', 'is not', null))
-        .execute();
-    });
-  }
-
   return {
     name: 'load-balancer',
     http: deps.http,
     async start() {
       session = await deps.registry.session('load-balancer');
-      await forgetHealth();
-      await routesKeeper.refresh();
-      fleet.start();
-      usage.start();
+      // Listening first: one that ends while it is looked for is not missed.
       for (const node of deps.nodes) {
         unlisten.push(
           deps.replica(node.name).runtime.onExit((info) => {
@@ -216,6 +212,14 @@ export function createLoadBalancer(deps: LoadBalancerDeps): Service {
           }),
         );
       }
+      // Its deadlines count what it had to itself, not the time it was away.
+      await database.transaction(async (tx) => {
+        await tx.updateTable('rollouts').set({ reached_at: clock.now() }).execute();
+      });
+      await adoptReplicas({ ...deps, runtime: (node) => deps.replica(node).runtime });
+      await routesKeeper.refresh();
+      fleet.start();
+      usage.start();
       await messenger.start();
       await reconciler.start();
     },

@@ -78,6 +78,8 @@ describe('what the replicas used', () => {
         .values({
           id,
           app,
+          generation: 1,
+          last_lines: null,
           number,
           node: 'VM1',
           host_port: 20_000 + Math.floor(Math.random() * 9000),

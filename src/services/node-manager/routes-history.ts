@@ -57,7 +57,7 @@ export function historyRoutes(app: HttpApp, { history, clock, names }: HistoryRo
   );
 
   const logging = {
-    config: { access: 'admin' as const },
+    config: { access: 'admin' as const, legacy: true },
     schema: {
       tags,
       summary: 'Stores a sample of every machine now',
@@ -77,7 +77,7 @@ export function historyRoutes(app: HttpApp, { history, clock, names }: HistoryRo
   app.delete(
     '/nodemgr/delete-old-logs',
     {
-      config: { access: 'admin' },
+      config: { access: 'admin', legacy: true },
       schema: {
         tags,
         summary: 'Deletes history older than 7 days',

@@ -69,7 +69,7 @@ export function routes(app: HttpApp, deps: RouteDeps): void {
   app.get(
     '/nodemgr/get-deploy-node',
     {
-      config: { access: 'user' },
+      config: { access: 'user', legacy: true },
       schema: {
         tags,
         summary: 'The machine that the next app would go to',
@@ -96,7 +96,7 @@ export function routes(app: HttpApp, deps: RouteDeps): void {
   app.get(
     '/nodemgr/get-all-nodes-health',
     {
-      config: { access: 'user' },
+      config: { access: 'user', legacy: true },
       schema: {
         tags,
         summary: 'Health of every machine',

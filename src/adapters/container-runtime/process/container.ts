@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
-import { delimiter, dirname, join } from 'node:path';
+import { delimiter, join } from 'node:path';
 import { messageOf } from '../../../domain/errors.ts';
 import type { Clock } from '../../../ports/clock.ts';
 import type { ContainerInfo } from '../../../ports/container-runtime.ts';
@@ -9,6 +9,7 @@ import { findMain, isAlive, REPLICA_MARKER, replicaMarker } from './identity.ts'
 import { adopt, type Exit, type LaunchOptions, type Live, launch } from './live.ts';
 import { LogFile } from './log-file.ts';
 import { type ContainerRecord, type ExitRecord, readRecord, removeRecord, writeRecord } from './records.ts';
+import type { Program } from './toolchain.ts';
 
 export interface ContainerOptions {
   clock: Clock;
@@ -201,6 +202,10 @@ export class Container {
 }
 
 /** The environment of an app: what it is told, and where programs are. Nothing of the platform's own. */
-export function appEnv(env: Record<string, string>, nodePath: string, path: string): Record<string, string> {
-  return { NODE_ENV: 'production', ...env, PATH: `${dirname(nodePath)}${delimiter}${path}` };
+export function appEnv(
+  program: Pick<Program, 'env' | 'path'>,
+  env: Record<string, string>,
+  path: string,
+): Record<string, string> {
+  return { ...program.env, ...env, PATH: [...program.path, path].join(delimiter) };
 }

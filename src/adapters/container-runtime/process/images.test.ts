@@ -43,8 +43,8 @@ async function builders(home: string): Promise<number[]> {
 async function hanging(home: string): Promise<number> {
   return eventually(
     async () => {
-      const [staging] = (await readdir(join(home, 'images'))).filter((name) => name.startsWith('.staging-'));
-      return Number(await readFile(join(home, 'images', staging ?? '', 'home', 'pid'), 'utf8')) || null;
+      const [image] = await readdir(join(home, 'images'));
+      return Number(await readFile(join(home, 'images', image ?? '', 'home', 'pid'), 'utf8')) || null;
     },
     { deadlineMs: 30_000 },
   );
@@ -180,6 +180,7 @@ test('what an interrupted build left is gone after the next start', { timeout: 1
   const pid = await hanging(home);
   await platform.kill();
   assert.ok(readProcess(pid), 'the install goes on without the platform');
+  assert.ok(existsSync(join(home, 'images', 'probe@1.0.0-0a1b2c3d', 'app', 'main.js')), 'half an image is there');
   const { runtime } = await harnessFor(t, { home });
   assert.deepEqual(await builders(home), []);
   assert.deepEqual(await readdir(join(home, 'images')), []);
@@ -189,10 +190,10 @@ test('what an interrupted build left is gone after the next start', { timeout: 1
 
 test('refuses runtimes that need Docker', async (t) => {
   const { runtime } = await harnessFor(t);
-  const manifest = manifestWith({ runtime: 'python', entry: 'main.py' });
-  await assert.rejects(ensureApp(runtime, { 'main.py': '' }, { manifest }), (error: AvkError) => {
+  const manifest = manifestWith({ runtime: 'dockerfile', entry: 'Dockerfile' });
+  await assert.rejects(ensureApp(runtime, { Dockerfile: 'FROM scratch' }, { manifest }), (error: AvkError) => {
     assert.equal(error.code, 'AVK_RUNTIME_UNSUPPORTED');
-    assert.match(error.message, /python/);
+    assert.match(error.message, /need machines with Docker.*node, python, static/);
     return true;
   });
 });

@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { createWriteStream, existsSync, renameSync } from 'node:fs';
-import { mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { AvkError, messageOf } from '../../../domain/errors.ts';
+import { unsupportedRuntime } from '../../../domain/manifest.ts';
 import type { Clock } from '../../../ports/clock.ts';
 import type { ImageSpec } from '../../../ports/container-runtime.ts';
 import { runCommand } from '../../host/command.ts';
@@ -13,13 +14,15 @@ import { listProcesses, readEnviron } from '../../host/proc.ts';
 import { diskError, syncFolder, writeFileAtomic } from '../../host/write-file.ts';
 import { createBuildLog } from './build-log.ts';
 import { imageFolder, imageOfFolder } from './names.ts';
-import { TOOLCHAINS } from './toolchains.ts';
+import { SUPPORTED_RUNTIMES, TOOLCHAINS } from './toolchains.ts';
 import { type UnpackLimits, unpack } from './unpack.ts';
 
 /** The environment variable by which the processes of an interrupted build are found. */
 const BUILD_MARKER = 'AVISHKAR_BUILD';
-/** Folders of this start are no images: builds under way, and images being removed. */
-const STAGING = '.staging-';
+/** Written last. A folder without it is no image: its build is under way, or was interrupted. */
+const RECORD = 'image.json';
+/** Folders of this start are images being removed. */
+const TRASH = '.trash-';
 
 export interface ImagesOptions {
   /** `<home>/images`. */
@@ -41,8 +44,9 @@ interface Build {
 }
 
 /**
- * Images as folders: `<folder>/<name>/app` is the unpacked app with its dependencies, beside it image.json and build.log.
- * A folder appears under its name in one step, when all in it is complete.
+ * Images as folders: `<folder>/<name>/app` is the unpacked app with its dependencies, beside it what its toolchain put
+ * there, build.log and image.json. An image is made where it stays, as virtual environments name their own place; it
+ * counts from the moment that image.json is in it, which comes last and in one step.
  */
 export async function createImages(options: ImagesOptions) {
   const { folder, clock } = options;
@@ -52,46 +56,50 @@ export async function createImages(options: ImagesOptions) {
   await sweepInterrupted(folder, clock);
 
   const pathOf = (image: string): string => join(folder, imageFolder(image));
-  const has = (image: string): boolean => existsSync(pathOf(image));
+  const has = (image: string): boolean => existsSync(join(pathOf(image), RECORD));
+
+  /** Out of its name in one step, so that no half of it is taken for an image. */
+  async function discard(path: string): Promise<void> {
+    if (!existsSync(path)) return;
+    const trash = join(folder, `${TRASH}${randomUUID()}`);
+    renameSync(path, trash);
+    await rm(trash, { recursive: true, force: true, maxRetries: 3 });
+  }
 
   async function build(spec: ImageSpec, tell: (line: string) => void, abandoned: AbortSignal): Promise<void> {
     const toolchain = TOOLCHAINS[spec.manifest.runtime];
-    if (!toolchain) {
-      const known = Object.keys(TOOLCHAINS).join(', ');
-      throw new AvkError(
-        'AVK_RUNTIME_UNSUPPORTED',
-        `Apps with runtime ${spec.manifest.runtime} need Docker; without it this platform runs: ${known}.`,
-      );
-    }
-    const staging = join(folder, `${STAGING}${randomUUID()}`);
-    const app = join(staging, 'app');
-    const home = join(staging, 'home');
+    if (!toolchain) throw unsupportedRuntime(spec.manifest.runtime, SUPPORTED_RUNTIMES);
+    const path = pathOf(spec.image);
+    const app = join(path, 'app');
+    const home = join(path, 'home');
     const late = new AbortController();
     const signal = AbortSignal.any([abandoned, late.signal]);
     const timer = clock.after(options.buildTimeoutMs, () => {
       const minutes = Math.round(options.buildTimeoutMs / 6000) / 10;
       late.abort(new AvkError('AVK_BUILD_FAILED', `The build did not end within ${minutes} min.`));
     });
+    // What an earlier try could not clear away.
+    await discard(path);
     await mkdir(app, { recursive: true, mode: 0o700 });
     await mkdir(home, { mode: 0o700 });
-    const log = createBuildLog(join(staging, 'build.log'), tell);
+    const log = createBuildLog(join(path, 'build.log'), tell);
     const run = (argv: readonly [string, ...string[]], env: Record<string, string>): Promise<number> =>
       runCommand(argv, {
         cwd: app,
         env,
-        marker: `${BUILD_MARKER}=${staging}`,
+        marker: `${BUILD_MARKER}=${path}`,
         signal,
         clock,
         onOutput: log.output,
         leftovers: 'kill',
       });
     try {
-      const zip = join(staging, 'bundle.zip');
+      const zip = join(path, 'bundle.zip');
       await pipeline(await openBundle(spec, signal), createWriteStream(zip, { flags: 'wx', mode: 0o600 }), { signal });
       await unpack(zip, app, options.limits, signal);
       await rm(zip);
       const { nodePath, environment, cache } = options;
-      await toolchain.install({ folder: app, run, nodePath, environment, cache, home });
+      await toolchain.install({ folder: app, image: path, run, nodePath, environment, cache, home });
       await rm(home, { recursive: true, force: true });
       await log.close();
       const record = {
@@ -99,15 +107,14 @@ export async function createImages(options: ImagesOptions) {
         runtime: spec.manifest.runtime,
         builtAt: new Date(clock.now()).toISOString(),
       };
-      await writeFileAtomic(join(staging, 'image.json'), `${JSON.stringify(record)}\n`);
-      await syncAll(staging, run);
+      await syncAll(path, run);
       signal.throwIfAborted();
-      await rename(staging, pathOf(spec.image));
+      await writeFileAtomic(join(path, RECORD), `${JSON.stringify(record)}\n`);
       await syncFolder(folder);
     } catch (error) {
       await log.close();
       // Nothing of the build runs any more: `run` returns only then.
-      await rm(staging, { recursive: true, force: true, maxRetries: 3 });
+      await discard(path);
       if (abandoned.aborted) throw abandoned.reason;
       throw buildError(late.signal.aborted ? late.signal.reason : error, log.lastLines());
     } finally {
@@ -161,12 +168,12 @@ export async function createImages(options: ImagesOptions) {
   return {
     ensure,
     has,
-    /** Where the app of an image is. */
-    appFolder: (image: string): string => join(pathOf(image), 'app'),
+    /** The image's folder; the app is in `app` below it. */
+    folderOf: pathOf,
     async list(): Promise<string[]> {
       const names = await readdir(folder);
       return names
-        .filter((name) => !name.startsWith('.'))
+        .filter((name) => existsSync(join(folder, name, RECORD)) && !name.startsWith('.'))
         .map(imageOfFolder)
         .sort();
     },
@@ -174,9 +181,7 @@ export async function createImages(options: ImagesOptions) {
     async remove(image: string, inUse: () => boolean): Promise<void> {
       if (!has(image)) return;
       if (inUse()) throw new AvkError('AVK_IMAGE_IN_USE', `The image ${image} is used by a container.`);
-      const trash = join(folder, `${STAGING}${randomUUID()}`);
-      renameSync(pathOf(image), trash);
-      await rm(trash, { recursive: true, force: true, maxRetries: 3 });
+      await discard(pathOf(image));
     },
     /** Ends all builds. */
     async close(): Promise<void> {
@@ -212,7 +217,8 @@ async function sweepInterrupted(folder: string, clock: Clock): Promise<void> {
   }
   for (const marker of markers) await endFamily({ leader: null, marker }, clock);
   for (const name of await readdir(folder)) {
-    if (name.startsWith(STAGING)) await rm(join(folder, name), { recursive: true, force: true, maxRetries: 3 });
+    const complete = !name.startsWith('.') && existsSync(join(folder, name, RECORD));
+    if (!complete) await rm(join(folder, name), { recursive: true, force: true, maxRetries: 3 });
   }
 }
 
@@ -232,8 +238,8 @@ async function syncAll(
 }
 
 function buildError(error: unknown, lastLogLines: string[]): unknown {
-  // npm says it in words only.
-  if (lastLogLines.some((line) => /\bENOSPC\b/.test(line))) {
+  // npm and pip say it in words only.
+  if (lastLogLines.some((line) => /\bENOSPC\b|No space left on device/.test(line))) {
     return new AvkError('AVK_DISK_FULL', 'The disk became full while the app was built.', {
       cause: error,
       lastLogLines,

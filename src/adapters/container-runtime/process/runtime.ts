@@ -14,7 +14,7 @@ import { createLocks } from './locks.ts';
 import { readLogs } from './log-reader.ts';
 import { containerFolder } from './names.ts';
 import { type ContainerRecord, readRecord } from './records.ts';
-import { TOOLCHAINS } from './toolchains.ts';
+import { SUPPORTED_RUNTIMES, TOOLCHAINS } from './toolchains.ts';
 import { sessionUsage } from './usage.ts';
 
 export interface ProcessRuntimeOptions {
@@ -29,7 +29,7 @@ export interface ProcessRuntimeOptions {
   address?: string;
   /** The Node that runs apps. Default: the one that runs this. */
   nodePath?: string;
-  /** The platform's own environment, of which builds get what npm needs and apps the PATH. Default process.env. */
+  /** The platform's own environment, of which builds get what npm and pip need and apps the PATH. Default process.env. */
   environment?: NodeJS.ProcessEnv;
   /** Default 10 minutes. */
   buildTimeoutMs?: number;
@@ -168,18 +168,16 @@ export async function createProcessRuntime(options: ProcessRuntimeOptions): Prom
     if (!images.has(image) || !toolchain) {
       throw new AvkError('AVK_IMAGE_MISSING', `The image ${image} is not on ${node}.`);
     }
-    const cwd = images.appFolder(image);
+    const folder = images.folderOf(image);
+    const cwd = join(folder, 'app');
     if (!existsSync(join(cwd, manifest.entry))) {
       throw new AvkError('AVK_START_FAILED', `${name} has no file ${manifest.entry} to start with.`);
     }
     if (!(await portFree(hostPort))) {
       throw new AvkError('AVK_PORT_TAKEN', `Port ${hostPort} is taken on ${node}, so ${name} cannot be started there.`);
     }
-    return {
-      argv: toolchain.command(manifest.entry, nodePath),
-      cwd,
-      env: appEnv({ ...spec.env, PORT: String(hostPort) }, nodePath, path),
-    };
+    const program = toolchain.program({ image: folder, manifest, nodePath, address: containerOptions.address });
+    return { argv: program.argv, cwd, env: appEnv(program, { ...spec.env, PORT: String(hostPort) }, path) };
   }
 
   function refuseWhenClosing(): void {
@@ -202,6 +200,8 @@ export async function createProcessRuntime(options: ProcessRuntimeOptions): Prom
   }
 
   return {
+    runtimes: SUPPORTED_RUNTIMES,
+
     async ensureImage(spec, { signal, log: tell }) {
       refuseWhenClosing();
       await images.ensure(spec, { signal, log: tell });

@@ -35,6 +35,22 @@ function clientAddress(request: IncomingMessage): string {
   return address.startsWith('::ffff:') ? address.slice(7) : address;
 }
 
+/**
+ * The platform's own session cookie. Browsers do not keep the cookies of ports apart, so an app on the same host would
+ * be sent it, and could set one.
+ */
+const PLATFORM_COOKIE = /^\s*avishkar_session\s*(=|;|$)/;
+
+/** What is left of a Cookie header for the app; empty: nothing. */
+function withoutPlatformCookie(value: string): string {
+  if (!value.includes('avishkar_session')) return value;
+  return value
+    .split(';')
+    .filter((pair) => !PLATFORM_COOKIE.test(pair))
+    .join(';')
+    .trimStart();
+}
+
 /** The headers for the upstream as a flat list of names and values, in the client's order and spelling. */
 export function requestHeaders(request: IncomingMessage): string[] {
   const raw = request.rawHeaders;
@@ -45,7 +61,13 @@ export function requestHeaders(request: IncomingMessage): string[] {
     const name = raw[index] ?? '';
     const lower = name.toLowerCase();
     if (REPLACED.has(lower) || named?.has(lower)) continue;
-    headers.push(name, raw[index + 1] ?? '');
+    const value = raw[index + 1] ?? '';
+    if (lower !== 'cookie') {
+      headers.push(name, value);
+      continue;
+    }
+    const cookies = withoutPlatformCookie(value);
+    if (cookies !== '') headers.push(name, cookies);
   }
   const before = request.headers['x-forwarded-for'];
   const address = clientAddress(request);
@@ -66,6 +88,7 @@ export function responseHeaders(raw: readonly (Buffer | string)[], status: numbe
     if (HOP_BY_HOP.has(lower)) continue;
     // RFC 9110, 8.6: not with 204. Some servers send it all the same, and some clients then wait for bytes.
     if (status === 204 && lower === 'content-length') continue;
+    if (lower === 'set-cookie' && PLATFORM_COOKIE.test(text(raw[index + 1]))) continue;
     headers.push(name, text(raw[index + 1]));
   }
   if (named === null) return headers;

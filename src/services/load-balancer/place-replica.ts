@@ -1,0 +1,38 @@
+import type { InstanceSpec } from '../../domain/instance.ts';
+import type { NodeSnapshot } from '../../domain/node.ts';
+import { place } from '../../domain/placement.ts';
+import type { PortRange } from '../../domain/ports.ts';
+import { freeHostPort } from './host-ports.ts';
+import type { Db } from './store.ts';
+
+export type ReplicaPlacement =
+  | { node: string; host_port: number; placement: string }
+  /** Nowhere; `reason` says why. */
+  | { node: null; reason: string };
+
+/** Spread: machines with the fewest replicas of this instance first, the healthiest of those; and a port there. */
+export async function placeReplica(
+  tx: Db,
+  spec: InstanceSpec,
+  nodes: readonly NodeSnapshot[],
+  ports: (node: string) => PortRange,
+): Promise<ReplicaPlacement> {
+  const own = await tx
+    .selectFrom('replicas')
+    .select('node')
+    .where('app', '=', spec.instance)
+    .where('state', '!=', 'draining')
+    .execute();
+  const here = (node: string): number => own.filter((row) => row.node === node).length;
+  const fewest = Math.min(...nodes.filter((node) => node.state === 'ready').map((node) => here(node.name)));
+  const { resources } = spec.manifest;
+  const even = place(
+    nodes.filter((node) => here(node.name) === fewest),
+    resources,
+  );
+  const chosen = even.node === null ? place(nodes, resources) : even;
+  if (chosen.node === null) return { node: null, reason: chosen.reason };
+  const port = await freeHostPort(tx, chosen.node, ports(chosen.node));
+  if (port === null) return { node: null, reason: `no port for a replica is free on ${chosen.node}` };
+  return { node: chosen.node, host_port: port, placement: chosen.reason };
+}

@@ -1,0 +1,51 @@
+import { z } from 'zod';
+import { messageOf } from '../../domain/errors.ts';
+import type { HttpApp } from '../../kernel/http/app.ts';
+import type { ReplicaDeps } from '../../kernel/replica.ts';
+import type { Database } from '../../ports/database.ts';
+import type { Log } from '../../ports/log.ts';
+import type { LoadBalancerTables } from './store.ts';
+
+export interface PruneDeps {
+  database: Database<LoadBalancerTables>;
+  nodes: readonly { name: string }[];
+  replica: (node: string) => Pick<ReplicaDeps, 'runtime'>;
+  log: Log;
+}
+
+/** Images on the machines that nothing needs any more. */
+export function pruneRoutes(app: HttpApp, deps: PruneDeps): void {
+  app.post(
+    '/images/prune',
+    {
+      config: { access: 'service' },
+      schema: {
+        tags: ['instances'],
+        summary: 'Removes all images of apps from the machines but those named, and those of registered apps',
+        description: 'Repeating it is harmless. Called by the application manager when versions were removed.',
+        body: z.object({ keep: z.array(z.string().min(1).max(300)).max(100_000) }),
+        response: { 200: z.object({ removed: z.array(z.object({ node: z.string(), image: z.string() })) }) },
+      },
+    },
+    async (request) => {
+      const registered = await deps.database.read.selectFrom('apps').select('image').execute();
+      const kept = new Set([...request.body.keep, ...registered.map((row) => row.image)]);
+      const removed: { node: string; image: string }[] = [];
+      for (const { name: node } of deps.nodes) {
+        try {
+          const { runtime } = deps.replica(node);
+          for (const image of await runtime.listImages()) {
+            if (kept.has(image)) continue;
+            await runtime.removeImage(image);
+            removed.push({ node, image });
+            deps.log.info({ node, image }, 'an image that nothing needs was removed');
+          }
+        } catch (error) {
+          // In use after all, or the machine is away: it is among what the next removal of a version tidies up.
+          deps.log.warn({ node, reason: messageOf(error) }, 'images could not be removed');
+        }
+      }
+      return { removed };
+    },
+  );
+}

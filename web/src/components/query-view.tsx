@@ -1,0 +1,46 @@
+import { Skeleton, Stack } from '@mantine/core';
+import type { UseQueryResult } from '@tanstack/react-query';
+import type { ReactNode } from 'react';
+import { ProblemNotice } from './problem.tsx';
+
+interface Props<T> {
+  query: UseQueryResult<T>;
+  /** What is asked for, as in "The machines could not be read". */
+  what: string;
+  skeleton?: ReactNode;
+  children: (data: T) => ReactNode;
+}
+
+/** Skeletons while it loads, the reason and a retry when it failed, otherwise the data; old data stays while new is on its way. */
+export function QueryView<T>({ query, what, skeleton, children }: Props<T>) {
+  if (query.data !== undefined) return <>{children(query.data)}</>;
+  if (query.error) {
+    return (
+      <ProblemNotice
+        error={query.error}
+        title={`${what} could not be read`}
+        retry={() => query.refetch()}
+        retrying={query.isFetching}
+      />
+    );
+  }
+  return (
+    <div aria-busy="true">
+      <span className="for-listeners" role="status">
+        Loading
+      </span>
+      {skeleton ?? <Rows />}
+    </div>
+  );
+}
+
+export function Rows({ count = 3, height = 44 }: { count?: number; height?: number }) {
+  return (
+    <Stack gap="xs">
+      {Array.from({ length: count }, (_, index) => (
+        // biome-ignore lint/suspicious/noArrayIndexKey: they are all alike
+        <Skeleton key={index} height={height} />
+      ))}
+    </Stack>
+  );
+}

@@ -1,0 +1,4 @@
+/** What a CSS variable of ours is at present: canvases do not know variables. */
+export function cssColor(variable: string): string {
+  return getComputedStyle(document.documentElement).getPropertyValue(variable).trim();
+}

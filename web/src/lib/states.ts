@@ -1,0 +1,14 @@
+import type { Instance, InstanceState, Machine } from '../api/types.ts';
+
+/** The way to `running`, in order. */
+export const STEPS: readonly InstanceState[] = ['requested', 'placing', 'building', 'starting', 'routing', 'running'];
+export const isDeploying = (state: InstanceState): boolean => STEPS.indexOf(state) >= 0 && state !== 'running';
+export const isEnded = (state: InstanceState): boolean => ['stopped', 'failed', 'cancelled'].includes(state);
+export const isServing = (state: InstanceState): boolean => state === 'running' || state === 'degraded';
+
+export const healthyReplicas = (instance: Instance): number =>
+  instance.replicas.filter(({ state }) => state === 'healthy').length;
+
+/** Above this a machine's disk wants attention; above 95 % it gets nothing new. */
+export const DISK_WARNING_PERCENT = 85;
+export const needsRoom = (machine: Machine): boolean => machine.diskPercent > DISK_WARNING_PERCENT;

@@ -1,0 +1,45 @@
+import { useQueryClient } from '@tanstack/react-query';
+import { useEffect } from 'react';
+import type { InstanceNews, Machine, PlatformStatus, Usage } from '../api/types.ts';
+import { applyMachines, applyNews, applyPlatform, applyUsage, askAgain } from './apply.ts';
+import { forgetAll, noteMachines, noteNews, noteUsage, setStatus } from './store.ts';
+import { openStream } from './stream.ts';
+
+/** Keeps all that is shown up to date for as long as somebody is signed in. */
+export function useLive(): void {
+  const client = useQueryClient();
+  useEffect(() => {
+    let broken = false;
+    const close = openStream({
+      url: () => '/api/events/stream',
+      onStatus(status) {
+        // What happened while nobody listened is not sent again.
+        if (status === 'live' && broken) client.invalidateQueries();
+        broken = status === 'reconnecting' || (broken && status !== 'live');
+        setStatus(status);
+      },
+      events: {
+        instance(data) {
+          noteNews(data as InstanceNews);
+          applyNews(client, data as InstanceNews);
+        },
+        nodes(data) {
+          const { nodes } = data as { nodes: Machine[] };
+          noteMachines(nodes, Date.now());
+          applyMachines(client, nodes);
+        },
+        platform: (data) => applyPlatform(client, data as Partial<PlatformStatus>),
+        schedule: () => askAgain(client, ['schedules']),
+        usage(data) {
+          const { instances } = data as { instances: Usage[] };
+          noteUsage(instances, Date.now());
+          applyUsage(client, instances);
+        },
+      },
+    });
+    return () => {
+      close();
+      forgetAll();
+    };
+  }, [client]);
+}
