@@ -39,7 +39,7 @@ async function up(options: Record<string, unknown>): Promise<void> {
     // A second one while stopping changes nothing.
     process.on(signal, () => signalled.abort());
   }
-  const platform = await start(config, { adminPassword: process.env.AVISHKAR_ADMIN_PASSWORD });
+  const platform = await start(config, { adminPassword: process.env.AVISHKAR_ADMIN_PASSWORD || undefined });
   process.stdout.write(`Avishkar is ready at ${platform.url}\n`);
   tellPassword(platform);
   if (platform.first && config.demo) {

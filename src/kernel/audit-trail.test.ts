@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createVirtualClock } from '../../test/support/virtual-clock.ts';
+import { AvkError } from '../domain/errors.ts';
 import { type AuditEntry, createAuditTrail } from './audit-trail.ts';
 
 function entry(number: number): AuditEntry {
@@ -11,7 +12,7 @@ function entry(number: number): AuditEntry {
 /** A trail to a place that works or does not. */
 function lab() {
   const clock = createVirtualClock();
-  const place = { works: true, batches: [] as number[], kept: [] as AuditEntry[] };
+  const place = { works: true, refuses: false, batches: [] as number[], kept: [] as AuditEntry[] };
   const said: string[] = [];
   let lost = 0;
   const say = (_: object, message: string): void => {
@@ -20,6 +21,7 @@ function lab() {
   const trail = createAuditTrail({
     async send(entries) {
       if (!place.works) throw new Error('no answer');
+      if (place.refuses) throw new AvkError('AVK_UNACCEPTABLE', 'entries.0: expected something else');
       place.batches.push(entries.length);
       place.kept.push(...entries);
     },
@@ -80,4 +82,19 @@ test('a flush sends what waits at once', async () => {
   trail.record(entry(1));
   await trail.flush();
   assert.equal(place.kept.length, 1);
+});
+
+test('what is refused does not hold up what comes after it', async () => {
+  const { clock, place, trail, lost } = lab();
+  place.refuses = true;
+  trail.record(entry(1));
+  await clock.advance(1000);
+  place.refuses = false;
+  trail.record(entry(2));
+  await clock.advance(1000);
+  assert.deepEqual(
+    place.kept.map(({ at }) => at),
+    [2],
+  );
+  assert.equal(lost(), 1);
 });

@@ -1,4 +1,4 @@
-import { messageOf } from '../domain/errors.ts';
+import { AvkError, messageOf } from '../domain/errors.ts';
 import type { Clock, Timer } from '../ports/clock.ts';
 import type { Log } from '../ports/log.ts';
 
@@ -41,6 +41,10 @@ const RETRY_MS = 2000;
 const MOST_WAITING = 10_000;
 const BATCH = 500;
 
+function refuses(error: unknown): boolean {
+  return error instanceof AvkError && ['AVK_UNACCEPTABLE', 'AVK_BAD_REQUEST', 'AVK_TOO_LARGE'].includes(error.code);
+}
+
 export function createAuditTrail({ send, clock, log, lost }: AuditTrailOptions): AuditTrail {
   const waiting: AuditEntry[] = [];
   let timer: Timer | null = null;
@@ -65,14 +69,20 @@ export function createAuditTrail({ send, clock, log, lost }: AuditTrailOptions):
       try {
         await send(batch);
       } catch (error) {
-        log.warn({ waiting: waiting.length, reason: messageOf(error) }, 'audit entries wait: they could not be kept');
-        sendAfter(RETRY_MS);
-        return;
+        if (!refuses(error)) {
+          log.warn({ waiting: waiting.length, reason: messageOf(error) }, 'audit entries wait: they could not be kept');
+          sendAfter(RETRY_MS);
+          return;
+        }
+        // Sending them again would keep all that come after them waiting for ever.
+        log.error({ entries: batch.length, reason: messageOf(error) }, 'audit entries were refused');
+        dropped += batch.length;
+        lost(batch.length);
       }
       waiting.splice(0, batch.length);
     }
     if (dropped > 0) {
-      log.error({ dropped }, `${dropped} audit entries were lost: more came than could be kept`);
+      log.error({ dropped }, `${dropped} audit entries were lost`);
       dropped = 0;
     }
   }

@@ -1,17 +1,13 @@
 import { networkInterfaces } from 'node:os';
 import type { Migration } from 'kysely/migration';
-import { Counter, Registry } from 'prom-client';
-import { z } from 'zod';
+import { Registry } from 'prom-client';
 import { processMetrics } from '../adapters/metrics/process.ts';
 import { createInProcessServices, type Program } from '../adapters/service-runtime/in-process.ts';
 import { createInProcessTransport } from '../adapters/service-transport/in-process.ts';
 import { AvkError } from '../domain/errors.ts';
 import type { Inventory } from '../domain/service-entry.ts';
-import { createAuditTrail } from '../kernel/audit-trail.ts';
 import { createServiceToken, createTokens } from '../kernel/auth.ts';
 import { createHttpApp, type HttpApp } from '../kernel/http/app.ts';
-import { createNetworkList } from '../kernel/http/networks.ts';
-import { createIdentity, type Inspect, verdictSchema } from '../kernel/identity.ts';
 import type { Metrics } from '../kernel/metrics.ts';
 import type { ReplicaDeps } from '../kernel/replica.ts';
 import { createSecretBox } from '../kernel/secret-box.ts';
@@ -37,6 +33,7 @@ import { type InitializerTables, migrations as initializerTables } from '../serv
 import { createScheduler } from '../services/scheduler/service.ts';
 import { type SchedulerTables, migrations as scheduleTables } from '../services/scheduler/store.ts';
 import { createSensorManager } from '../services/sensor-manager/service.ts';
+import { createAccess } from './access.ts';
 import { createBackup } from './backup.ts';
 import { type Config, uploadLimits } from './config.ts';
 import { examine } from './doctor.ts';
@@ -85,9 +82,6 @@ interface Basics {
 /** The user that the authenticator makes at the first start. */
 const FIRST_ADMIN = 'admin';
 const ADMIN_TOKEN_SECONDS = 600;
-const inspection = z.object({ verdict: verdictSchema.nullable() });
-/** Callers wait for this answer: a slow authenticator counts as one that does not answer. */
-const INSPECT_DEADLINE_MS = 2000;
 
 /** Wires the services of one process: explicit arguments, no container, nothing hidden. */
 export async function compose(config: Config, home: Home, engines: Engines, hooks: Hooks): Promise<Composition> {
@@ -97,8 +91,10 @@ export async function compose(config: Config, home: Home, engines: Engines, hook
   const transport = createInProcessTransport(clock);
   const metrics: Metrics = new Registry();
   processMetrics(metrics);
-  const legacyFrom = createNetworkList(config.legacy.allowFrom);
-  const trail = auditTrail();
+  const clientOf = (service: ServiceName): ServiceClient =>
+    createServiceClient(transport, createServiceToken(tokens, service, clock));
+  const { log } = engines.logOf('application-manager');
+  const access = createAccess({ config, tokens, clock, metrics, log, clientOf });
   const machines = new Map(engines.machines.map((machine) => [machine.host.name, machine]));
   const onJournal = hooks.onJournal ? { onJournal: hooks.onJournal } : {};
   const buildDeadlineMs = config.buildSeconds * 1000;
@@ -109,39 +105,14 @@ export async function compose(config: Config, home: Home, engines: Engines, hook
   );
   const present = new Map<ServiceName, Service>();
 
-  function auditTrail() {
-    const client = createServiceClient(transport, createServiceToken(tokens, 'application-manager', clock));
-    const lost = new Counter({
-      name: 'avishkar_audit_entries_lost_total',
-      help: 'Changing calls that could not be written down',
-      registers: [metrics],
-    });
-    return createAuditTrail({
-      send: async (entries) => {
-        await client.call('authenticator', 'POST', '/audit', { body: { entries } });
-      },
-      clock,
-      log: engines.logOf('application-manager').log,
-      lost: (entries) => lost.inc(entries),
-    });
-  }
-
   async function basics(service: ServiceName): Promise<Basics> {
     const { log, recent } = engines.logOf(service);
-    const client = createServiceClient(transport, createServiceToken(tokens, service, clock));
-    const inspect: Inspect = async (body) => {
-      const options = { body, deadlineMs: INSPECT_DEADLINE_MS };
-      return inspection.parse(await client.call('authenticator', 'POST', '/credentials/check', options)).verdict;
-    };
     const http = await createHttpApp({
       title: TITLES[service],
       version: VERSION,
       description: DESCRIPTIONS[service] ?? '',
       tokens,
-      identity: createIdentity(tokens, inspect, clock),
-      acceptsCookie: service === 'application-manager',
-      legacyFrom,
-      audit: { trail, clock },
+      ...access.optionsFor(service),
       log,
       recentLogLines: recent,
       metrics,
@@ -151,7 +122,7 @@ export async function compose(config: Config, home: Home, engines: Engines, hook
       await documentation(http);
       await frontEnd(http);
     }
-    return { http, log, client, metrics };
+    return { http, log, client: clientOf(service), metrics };
   }
 
   function machineOf(name: string) {
@@ -180,7 +151,7 @@ export async function compose(config: Config, home: Home, engines: Engines, hook
   const open: Record<ServiceName, () => Promise<OpenedService>> = {
     authenticator: () =>
       withTables<AuthenticatorTables>('authenticator', userTables, (own, database) =>
-        createAuthenticator({ ...own, database, tokens, clock, random, trail }),
+        createAuthenticator({ ...own, database, tokens, clock, random, trail: access.trail }),
       ),
     'node-manager': () =>
       withTables<NodeManagerTables>('node-manager', nodeTables, (own, database) =>
@@ -221,8 +192,8 @@ export async function compose(config: Config, home: Home, engines: Engines, hook
           random,
           limits: uploadLimits(config),
           keepVersions: config.keepVersions,
-          runtimes: [...new Set(engines.machines.flatMap((machine) => machine.runtime.runtimes))],
           openRegistration: config.openRegistration,
+          runtimes: [...new Set(engines.machines.flatMap((machine) => machine.runtime.runtimes))],
           backup: () => createBackup({ home, clock, random }),
           examine: () => examine(config.home, engines.machines[0]?.host ?? null, clock),
           ...onJournal,

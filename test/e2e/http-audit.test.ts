@@ -124,7 +124,7 @@ describe('the audit log', () => {
     }
     assert.ok(expected.length > 20, expected.join('\n'));
     // Streams are asked for nothing here, and signing out comes last.
-    const order = calls.filter(([, , path]) => !/stream|logs$/.test(path) && path !== '/api/auth/logout/');
+    const order = calls.filter(([, , path]) => !/stream|\/logs$/.test(path) && path !== '/api/auth/logout/');
     order.push([platform.url, 'POST', '/api/auth/logout/']);
     for (const [url, method, path] of order) {
       const body = ['GET', 'DELETE'].includes(method) ? undefined : { [PLANTED]: PLANTED, config: { key: PLANTED } };

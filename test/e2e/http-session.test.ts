@@ -4,7 +4,7 @@ import { ask } from '../contracts/reverse-proxy.support.ts';
 import { type Api, apiWith, signIn } from '../support/api.ts';
 import { eventually } from '../support/eventually.ts';
 import { newHome, PASSWORD, startPlatform, type TestPlatform } from '../support/platform.ts';
-import { askableApp, newUser, refused } from './http.support.ts';
+import { askableApp, follow, newUser, refused } from './http.support.ts';
 
 const LONG = 'has a long password';
 /** An ended session is refused everywhere within this. */
@@ -60,6 +60,29 @@ describe('sessions, and what ends them', () => {
     await endsEverywhere(anna.token, () => anna.post('/api/auth/logout/', {}));
     await refused(await anna.request('POST', '/api/auth/logout/'), 401, 'AVK_UNAUTHENTICATED');
     assert.equal((await other.request('GET', '/api/users/me/')).status, 200);
+  });
+
+  test('events that are followed end with the session', async () => {
+    const anton = await newUser(platform.url, admin, 'Anton', 'user');
+    const token = await admin.post<{ token: string; id: string }>('/api/tokens/', {
+      name: 'follows',
+      username: 'Anton',
+    });
+    const others = await follow(admin, platform.url, '/api/events/stream');
+    const own = await follow(anton, platform.url, '/api/events/stream');
+    const byToken = await follow(apiWith(platform.url, token.token), platform.url, '/api/events/stream');
+    let over = false;
+    const begun = performance.now();
+    void others.ended.then(() => {
+      over = true;
+    });
+    await anton.post('/api/auth/logout/', {});
+    await own.ended;
+    await admin.request('DELETE', `/api/tokens/${token.id}/`);
+    await byToken.ended;
+    assert.ok(performance.now() - begun < 2 * REVOKED_MS);
+    assert.ok(!over, 'of somebody else, they go on');
+    others.close();
   });
 
   test('who is signed in reads who that is, and when the last sign-in was', async () => {

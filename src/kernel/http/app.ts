@@ -1,10 +1,10 @@
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
 import cookie from '@fastify/cookie';
 import cors from '@fastify/cors';
 import helmet from '@fastify/helmet';
 import swagger from '@fastify/swagger';
-import { type FastifyBaseLogger, type FastifyInstance, fastify, type RawServerDefault } from 'fastify';
+import { fastify } from 'fastify';
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { AvkError } from '../../domain/errors.ts';
@@ -16,11 +16,13 @@ import type { Identity } from '../identity.ts';
 import type { Metrics } from '../metrics.ts';
 import { auditCalls } from './audit.ts';
 import { guard } from './guard.ts';
+import type { HttpApp } from './http-app.ts';
 import { measureRequests } from './measure.ts';
 import { openApi } from './openapi.ts';
 import { problemOf, sendProblem } from './problem.ts';
 
 export { callerOf } from './guard.ts';
+export type { HttpApp } from './http-app.ts';
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -30,14 +32,6 @@ declare module 'fastify' {
     serviceName: string;
   }
 }
-
-export type HttpApp = FastifyInstance<
-  RawServerDefault,
-  IncomingMessage,
-  ServerResponse,
-  FastifyBaseLogger,
-  ZodTypeProvider
->;
 
 export interface HttpAppOptions {
   /** As `/home` calls it. */

@@ -3,7 +3,7 @@ import type { Clock } from '../../ports/clock.ts';
 import type { AuditTrail } from '../audit-trail.ts';
 import type { Principal } from '../auth.ts';
 import { acts } from '../scopes.ts';
-import type { HttpApp } from './app.ts';
+import type { HttpApp } from './http-app.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -48,7 +48,7 @@ export function auditCalls(app: HttpApp, trail: AuditTrail, clock: Clock): void 
       path: request.auditPath ?? url,
       target: request.auditTarget,
       status: reply.statusCode,
-      from: request.ip,
+      from: request.from,
     });
   });
   app.addHook('onClose', () => trail.flush());

@@ -3,7 +3,7 @@ import { AvkError } from '../../domain/errors.ts';
 import { type Access, allows, type Principal } from '../auth.ts';
 import type { Identity } from '../identity.ts';
 import { type RouteMarks, scopeNeed, scopesAllow } from '../scopes.ts';
-import type { HttpApp } from './app.ts';
+import type { HttpApp } from './http-app.ts';
 import { clearSessionCookie, sessionOf } from './session-cookie.ts';
 
 declare module 'fastify' {
@@ -17,6 +17,10 @@ declare module 'fastify' {
   }
   interface FastifyRequest {
     principal: Principal | null;
+    /** The caller's address as it was when the request came: a connection that was closed since has none any more. */
+    from: string;
+    /** Whether who asked is still let in, as what they were: for answers without an end. */
+    goesOn: () => Promise<boolean>;
     /** True for a program of the starting document's, let in by its address. */
     legacy: boolean;
   }
@@ -33,7 +37,9 @@ export interface GuardOptions {
 /** Who asks, and whether they may: every request passes here before anything else of it is looked at. */
 export function guard(app: HttpApp, options: GuardOptions): void {
   app.decorateRequest('principal', null);
+  app.decorateRequest('from', '');
   app.decorateRequest('legacy', false);
+  app.decorateRequest('goesOn', async () => true);
 
   app.addHook('onRoute', (route) => {
     // Added by plugins: preflight requests, documentation.
@@ -54,6 +60,7 @@ export function guard(app: HttpApp, options: GuardOptions): void {
   });
 
   app.addHook('onRequest', async (request, reply) => {
+    request.from = request.socket.remoteAddress?.replace(/^::ffff:(?=\d+\.)/i, '') ?? 'unknown';
     const { config } = request.routeOptions;
     const access = config.access ?? 'open';
     // Not even looked at: who shows an expired token must still be able to sign in again.
@@ -73,22 +80,36 @@ async function identify(
   { identity, acceptsCookie, legacyFrom }: GuardOptions,
 ): Promise<Principal | null> {
   const header = request.headers.authorization;
-  if (header) return identity.identify(bearer(header));
+  if (header) return known(request, identity, bearer(header));
   const session = acceptsCookie ? sessionOf(request) : null;
   if (session !== null) {
     try {
-      return await identity.identify(session);
+      return await known(request, identity, session);
     } catch (error) {
       // A cookie that is no good any more would be sent with every further request.
       if (error instanceof AvkError && error.code === 'AVK_UNAUTHENTICATED') clearSessionCookie(request, reply);
       throw error;
     }
   }
-  if (request.routeOptions.config.legacy && legacyFrom(request.ip)) {
+  if (request.routeOptions.config.legacy && legacyFrom(request.from)) {
     request.legacy = true;
     return { kind: 'service', name: 'legacy client' };
   }
   return null;
+}
+
+async function known(request: FastifyRequest, identity: Identity, shown: string): Promise<Principal> {
+  const principal = await identity.identify(shown);
+  request.goesOn = async () => {
+    try {
+      const now = await identity.identify(shown);
+      return now.kind === 'service' || (principal.kind === 'user' && now.role === principal.role);
+    } catch (error) {
+      // Not known at the moment is not refused.
+      return !(error instanceof AvkError && error.code === 'AVK_UNAUTHENTICATED');
+    }
+  };
+  return principal;
 }
 
 function check(request: FastifyRequest, access: Access, principal: Principal): void {

@@ -19,6 +19,8 @@ export interface ServerSentEvent {
 
 /** A comment is sent so often that no proxy on the way thinks the connection dead. */
 const HEARTBEAT_MS = 15_000;
+/** An ended session gets no more events after this and the time that its last verdict holds. */
+const RECHECK_MS = 4000;
 
 /**
  * Sends events as they come. `open` gets a function to send with, and returns what to do when the client has gone;
@@ -35,6 +37,11 @@ export function sendEvents(
     stream.write(': still here\n\n');
     timer = clock.after(HEARTBEAT_MS, beat, { background: true });
   }
+  let check = clock.after(RECHECK_MS, recheck, { background: true });
+  async function recheck(): Promise<void> {
+    if (!(await reply.request.goesOn())) return void stream.end();
+    if (!stream.destroyed) check = clock.after(RECHECK_MS, recheck, { background: true });
+  }
   stream.write(': connected\n\n');
   const close = open(
     ({ event, data }) => {
@@ -48,6 +55,7 @@ export function sendEvents(
   stream.on('close', () => {
     reply.server.openStreams.delete(stream);
     timer.cancel();
+    check.cancel();
     close();
   });
   reply.raw.on('close', () => stream.destroy());

@@ -37,7 +37,7 @@ export function sessionRoutes(app: HttpApp, { client, clock, openRegistration }:
       },
     },
     async (request, reply) => {
-      const body = { ...request.body, from: request.ip };
+      const body = { ...request.body, from: request.from };
       const answer = login.parse(await client.call('authenticator', 'POST', '/login', { body }));
       reply.header('cache-control', 'no-store');
       if (request.headers['x-avishkar-session'] === 'cookie') {
@@ -89,7 +89,7 @@ export function sessionRoutes(app: HttpApp, { client, clock, openRegistration }:
       if (role !== 'user' && !mayGiveRoles(principal)) {
         throw new AvkError('AVK_FORBIDDEN', 'only an administrator gives another role than user');
       }
-      const body = { ...request.body, ...(mayGiveRoles(principal) ? {} : { stranger: request.ip }) };
+      const body = { ...request.body, ...(mayGiveRoles(principal) ? {} : { stranger: request.from }) };
       await client.call('authenticator', 'POST', '/users', { body });
       return reply.status(201).send({ username, role });
     },
@@ -119,7 +119,7 @@ export function sessionRoutes(app: HttpApp, { client, clock, openRegistration }:
     async (request) => {
       const { name, session } = userOf(request);
       concerns(request, name);
-      const body = { ...request.body, from: request.ip, ...(session ? { session } : {}) };
+      const body = { ...request.body, from: request.from, ...(session ? { session } : {}) };
       await client.call('authenticator', 'POST', `/users/${name}/password`, { body });
       return {};
     },

