@@ -1,4 +1,4 @@
-import type { Kysely, Selectable } from 'kysely';
+import type { Selectable } from 'kysely';
 import type { Migration } from 'kysely/migration';
 
 export interface FaultMonitorTables {
@@ -18,7 +18,6 @@ export interface FaultMonitorTables {
   };
 }
 
-export type Db = Kysely<FaultMonitorTables>;
 export type HealthRow = Selectable<FaultMonitorTables['health']>;
 
 export const migrations: Record<string, Migration> = {

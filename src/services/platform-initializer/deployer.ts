@@ -149,7 +149,7 @@ export function createDeployer(deps: DeployerDeps): Deployer {
       }
       await runtime.stop(name);
       await forget(name);
-      const stopped = { state: 'stopped', container_id: null, failures: 0, reason: null };
+      const stopped = { state: 'stopped' as const, container_id: null, failures: 0, reason: null };
       await record(idOf(entry), () => ({ ...stopped, since: clock.now() }));
     },
     async noteEnd(service, reason) {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { PLATFORM_STATES } from '../../domain/service-plan.ts';
+import { PLATFORM_STATES, SERVICE_STATES } from '../../domain/service-plan.ts';
 import type { HttpApp } from '../../kernel/http/app.ts';
 import { entryName, serviceOf } from '../../kernel/service.ts';
 import type { Database } from '../../ports/database.ts';
@@ -21,7 +21,7 @@ const status = z.object({
     z.object({
       service_name: z.string(),
       folder_name: z.string(),
-      state: z.string(),
+      state: z.enum(SERVICE_STATES),
       node: z.string(),
       address: z.string(),
       direct: z.string(),

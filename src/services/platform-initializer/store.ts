@@ -1,5 +1,6 @@
 import type { Kysely, Selectable } from 'kysely';
 import type { Migration } from 'kysely/migration';
+import type { ServiceState } from '../../domain/service-plan.ts';
 import { type MessengerTables, messengerMigrations } from '../../kernel/messenger.ts';
 import { type SagaTables, sagaMigrations } from '../../kernel/saga-store.ts';
 
@@ -24,7 +25,7 @@ export interface InitializerTables extends MessengerTables, SagaTables {
     address: string;
     /** `IP:PORT` of the service itself. */
     direct: string;
-    state: string;
+    state: ServiceState;
     restarts: number;
     failures: number;
     retry_at: number;
