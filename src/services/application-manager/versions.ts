@@ -8,7 +8,7 @@ import type { Sagas } from '../../kernel/saga-definition.ts';
 import type { Log } from '../../ports/log.ts';
 import type { Random } from '../../ports/random.ts';
 import type { ClearContext } from './clear-saga.ts';
-import type { ApplicationManagerTables } from './store.ts';
+import { type ApplicationManagerTables, readBaseApp } from './store.ts';
 
 type T = ApplicationManagerTables;
 
@@ -104,17 +104,39 @@ function mayRemove(by: Principal, uploadedBy: string): boolean {
   return by.kind === 'service' || by.role === 'admin' || by.name === uploadedBy;
 }
 
-/** What live instances of the app run, and what they ran before: where a rollback leads. */
+/**
+ * What live instances of the app run, and what they ran before: where a rollback leads. And what a schedule is to deploy;
+ * one that names no version needs the newest.
+ */
 async function usesOf(unit: Unit<T>, appKey: string): Promise<VersionUse[]> {
   const rows = await unit.tx
     .selectFrom('instances')
     .select(['name', 'app_name', 'version', 'previous_version'])
     .where('state', 'not in', ENDED)
     .execute();
-  return rows
-    .filter((row) => nameKey(row.app_name) === appKey)
-    .flatMap(({ name, version, previous_version: previous }) => [
-      { version, by: name },
-      ...(previous === null ? [] : [{ version: previous, by: `${name}, for a rollback` }]),
-    ]);
+  const earlier = await unit.tx
+    .selectFrom('earlier_versions')
+    .innerJoin('instances', 'instances.name_key', 'earlier_versions.name_key')
+    .select(['instances.name', 'instances.app_name', 'earlier_versions.version'])
+    .where('instances.state', 'not in', ENDED)
+    .execute();
+  const schedules = await unit.tx
+    .selectFrom('schedules')
+    .select(['name', 'app_name', 'version'])
+    .where('over', '=', 0)
+    .execute();
+  const newest = (await readBaseApp(unit.tx, appKey))?.version ?? '';
+  const own = (row: { app_name: string }): boolean => nameKey(row.app_name) === appKey;
+  return [
+    ...schedules
+      .filter(own)
+      .map(({ name, version }) => ({ version: version ?? newest, by: `the schedule of ${name}` })),
+    ...earlier.filter(own).map(({ name, version }) => ({ version, by: `${name}, for a rollback` })),
+    ...rows
+      .filter(own)
+      .flatMap(({ name, version, previous_version: previous }) => [
+        { version, by: name },
+        ...(previous === null ? [] : [{ version: previous, by: `${name}, for a rollback` }]),
+      ]),
+  ];
 }
