@@ -70,7 +70,10 @@ export function createVersions(deps: VersionsDeps): Versions {
         const users = (await usesOf(unit, appKey)).filter((use) => use.version === version);
         if (users.length > 0) {
           const names = [...new Set(users.map((use) => use.by))].join(', ');
-          throw new AvkError('AVK_CONFLICT', `${row.name} ${row.version} is used by ${names}; stop that first`);
+          throw new AvkError(
+            'AVK_CONFLICT',
+            `${row.name} ${row.version} is used by ${names}; stop or delete that first`,
+          );
         }
         await drop(unit, appKey, [version], sagaId);
         unit.after(() => log.info({ app: row.name, version, by: by.name }, 'a version was removed'));
