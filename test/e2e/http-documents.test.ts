@@ -3,6 +3,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { userInfo } from 'node:os';
 import { after, before, describe, test } from 'node:test';
+import { TITLES } from '../../src/kernel/service.ts';
 import { type Api, apiWith, type Instance, signIn } from '../support/api.ts';
 import { webApp } from '../support/apps.ts';
 import { eventually } from '../support/eventually.ts';
@@ -10,6 +11,11 @@ import { type Home, newHome, startPlatform, type TestPlatform } from '../support
 import { newUser, refused } from './http.support.ts';
 
 type Entry = Record<string, unknown>;
+
+/** The platform's own services are listed by their `folder_name`. */
+const SERVICES = Object.values(TITLES)
+  .map((title) => title.replaceAll(' ', ''))
+  .sort();
 
 const VM_KEYS = [
   'hosted_apps',
@@ -65,6 +71,11 @@ describe('the load balancer’s four documents', () => {
 
   const platformApi = (): Api => apiWith(platform.url, admin.token);
   const document = (name: string): Promise<Entry[]> => user.get<Entry[]>(`/${name}`);
+  /** Without the platform's own services. */
+  const apps = async (name: string): Promise<Entry[]> =>
+    (await document(name)).filter(({ appName }) => !SERVICES.includes(String(appName)));
+  const hosted = ({ hosted_apps }: Entry): string[] =>
+    (hosted_apps as string[]).filter((name) => !SERVICES.includes(name));
   const entryOf = async (name: string, app: string): Promise<Entry | undefined> =>
     (await document(name)).find(({ appName }) => appName === app);
 
@@ -79,15 +90,19 @@ describe('the load balancer’s four documents', () => {
     });
   }
 
-  test('before anything is registered they list the machines and the first public port', async () => {
-    const vms = await document('VmDetails');
+  test('before any app is registered they list the machines, the platform’s services and the first public port', async () => {
+    const vms = await eventually(async () => {
+      const now = await document('VmDetails');
+      return now.flatMap(({ hosted_apps }) => hosted_apps).length === SERVICES.length ? now : null;
+    });
     assert.deepEqual(
-      vms.map(({ vm_name, vm_ip, hosted_apps }) => [vm_name, vm_ip, hosted_apps]),
+      vms.map(({ vm_name, vm_ip }) => [vm_name, vm_ip]),
       [
-        ['node1', '127.0.0.1', []],
-        ['node2', '127.0.0.2', []],
+        ['node1', '127.0.0.1'],
+        ['node2', '127.0.0.2'],
       ],
     );
+    assert.deepEqual(vms.flatMap(({ hosted_apps }) => hosted_apps).sort(), SERVICES);
     for (const vm of vms) {
       assert.deepEqual(Object.keys(vm).sort(), VM_KEYS);
       assert.deepEqual([vm.vm_username, vm.vm_key_path], [userInfo().username, '']);
@@ -95,8 +110,19 @@ describe('the load balancer’s four documents', () => {
       assert.ok(String(vm.vm_service_path).endsWith(String(vm.vm_name)));
       assert.equal(typeof vm.latestAvailablePort, 'number');
     }
-    assert.deepEqual(await document('AppDetails'), []);
-    assert.deepEqual(await document('AppHealth'), []);
+    const services = await document('AppDetails');
+    assert.deepEqual(
+      services.map(({ appName }) => appName),
+      SERVICES,
+    );
+    for (const service of services) {
+      assert.deepEqual(Object.keys(service).sort(), APP_KEYS);
+      assert.deepEqual([service.instances, service.hostPorts], [1, [service.nginxPort]], String(service.appName));
+    }
+    assert.deepEqual(
+      (await document('AppHealth')).map(({ appName }) => appName),
+      SERVICES,
+    );
     assert.deepEqual(await document('NginxPort'), [{ id: 'default', latestAvailablePort: home.slot.firstPort }]);
   });
 
@@ -129,7 +155,7 @@ describe('the load balancer’s four documents', () => {
       [details.nginxPort, Number(details.nginxPort) + 1],
     );
     const vms = await document('VmDetails');
-    for (const { hosted_apps } of vms) assert.deepEqual(hosted_apps, ['three']);
+    for (const vm of vms) assert.deepEqual(hosted(vm), ['three']);
     // Further replicas got the ports that were named, each machine's in turn.
     for (const { node, hostPort: port } of instance.replicas.slice(1)) {
       const named = vmsBefore.find(({ vm_name }) => vm_name === node)?.latestAvailablePort;
@@ -153,9 +179,9 @@ describe('the load balancer’s four documents', () => {
 
     await platformApi().stop('three');
     await platformApi().reaches('three', 'stopped');
-    assert.deepEqual(await document('AppDetails'), []);
-    assert.deepEqual(await document('AppHealth'), []);
-    for (const { hosted_apps } of await document('VmDetails')) assert.deepEqual(hosted_apps, []);
+    assert.deepEqual(await apps('AppDetails'), []);
+    assert.deepEqual(await apps('AppHealth'), []);
+    for (const vm of await document('VmDetails')) assert.deepEqual(hosted(vm), []);
   });
 
   test('a replica above its instance’s threshold is called unhealthy', async () => {
