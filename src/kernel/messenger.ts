@@ -79,6 +79,8 @@ export interface Unit<Tables> {
 export type Handler<Tables, V extends Verb> = (unit: Unit<Tables>, message: Message<V>) => Promise<void>;
 
 export interface Messenger<Tables> {
+  /** Whose it is. */
+  readonly service: string;
   /** A command: carried out once, however often it arrives. */
   onCommand<V extends Verb>(verb: V, handler: Handler<Tables, V>): void;
   /** An answer or a report: the handler decides by the state whether it still matters. */
@@ -279,6 +281,7 @@ export function createMessenger<Tables extends MessengerTables>(options: Messeng
     };
 
   return {
+    service: options.service,
     onCommand: on(true),
     onAnswer: on(false),
     transaction,

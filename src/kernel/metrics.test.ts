@@ -49,7 +49,7 @@ test('a figure that cannot be read is left out; the others are there', async () 
 test('steps of sagas are counted by how they ended, with how long they took where that is known', async () => {
   const metrics: Metrics = new Registry();
   let now = 0;
-  const meter = createSagaMeter(metrics, {
+  const meter = createSagaMeter(metrics, 'deployer', {
     now: () => assert.fail('wall clock'),
     monotonic: () => now,
     after: () => assert.fail('timer'),
@@ -71,13 +71,13 @@ test('steps of sagas are counted by how they ended, with how long they took wher
   const value = (name: string): number =>
     Number(new RegExp(`^${name.replace(/[{}]/g, '\\$&')} (.+)$`, 'm').exec(text)?.[1]);
   const count = (step: string, outcome: string): number =>
-    value(`avishkar_saga_steps_total{kind="deploy",step="${step}",outcome="${outcome}"}`);
+    value(`avishkar_saga_steps_total{service="deployer",kind="deploy",step="${step}",outcome="${outcome}"}`);
   assert.deepEqual(
     [count('build', 'finished'), count('start', 'failed'), count('start', 'undone'), count('build', 'undo-failed')],
     [2, 1, 1, 1],
   );
   assert.doesNotMatch(text, /step="end"/);
-  assert.equal(value('avishkar_saga_step_seconds_count{kind="deploy",step="build"}'), 1);
-  assert.equal(value('avishkar_saga_step_seconds_sum{kind="deploy",step="build"}'), 2);
-  assert.equal(value('avishkar_saga_step_seconds_sum{kind="deploy",step="start"}'), 0.5);
+  assert.equal(value('avishkar_saga_step_seconds_count{service="deployer",kind="deploy",step="build"}'), 1);
+  assert.equal(value('avishkar_saga_step_seconds_sum{service="deployer",kind="deploy",step="build"}'), 2);
+  assert.equal(value('avishkar_saga_step_seconds_sum{service="deployer",kind="deploy",step="start"}'), 0.5);
 });

@@ -8,17 +8,17 @@ export type SagaMeter = (saga: { id: string; kind: string }, step: string, event
 const BUCKETS = [0.01, 0.05, 0.25, 1, 5, 30, 120, 600];
 
 /** Counts how steps ended, and how long they took from being entered; that is not known of one that a crash interrupted. */
-export function createSagaMeter(metrics: Metrics | undefined, clock: Clock): SagaMeter {
+export function createSagaMeter(metrics: Metrics | undefined, service: string, clock: Clock): SagaMeter {
   if (!metrics) return () => undefined;
   const steps = counter(metrics, {
     name: 'avishkar_saga_steps_total',
     help: 'Steps of sagas by how they ended',
-    labels: ['kind', 'step', 'outcome'],
+    labels: ['service', 'kind', 'step', 'outcome'],
   });
   const seconds = histogram(metrics, {
     name: 'avishkar_saga_step_seconds',
     help: 'How long steps took that finished or failed',
-    labels: ['kind', 'step'],
+    labels: ['service', 'kind', 'step'],
     buckets: BUCKETS,
   });
   const entered = new Map<string, number>();
@@ -32,7 +32,7 @@ export function createSagaMeter(metrics: Metrics | undefined, clock: Clock): Sag
     }
     const since = entered.get(key);
     entered.delete(key);
-    steps.inc({ kind, step, outcome: event });
-    if (since !== undefined) seconds.observe({ kind, step }, (clock.monotonic() - since) / 1000);
+    steps.inc({ service, kind, step, outcome: event });
+    if (since !== undefined) seconds.observe({ service, kind, step }, (clock.monotonic() - since) / 1000);
   };
 }

@@ -58,7 +58,7 @@ export function createSagas<Tables extends SagaTables>(options: SagaOptions<Tabl
   const definitions = new Map<string, AnyDefinition<Tables>>();
   /** Sagas under way in this process: how to interrupt the step, and how to wake one that waits for an answer. */
   const live = new Map<string, LiveSaga>();
-  const meter = createSagaMeter(options.metrics, clock);
+  const meter = createSagaMeter(options.metrics, messenger.service, clock);
   let stopping = false;
 
   const read = (id: string): Promise<SagaRow | null> => readSaga(sagaTables(database.read), id);

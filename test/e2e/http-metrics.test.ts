@@ -69,8 +69,18 @@ describe('metrics', () => {
     assert.equal(message('node-manager', 'give best node'), 1);
     assert.equal(message('application-manager', 'done deployed'), 1);
     for (const step of ['place', 'build', 'start', 'register']) {
-      assert.equal(figures.get(`avishkar_saga_steps_total{kind="deploy",step="${step}",outcome="finished"}`), 1, step);
-      assert.equal(figures.get(`avishkar_saga_step_seconds_count{kind="deploy",step="${step}"}`), 1, step);
+      assert.equal(
+        figures.get(
+          `avishkar_saga_steps_total{service="deployment-manager",kind="deploy",step="${step}",outcome="finished"}`,
+        ),
+        1,
+        step,
+      );
+      assert.equal(
+        figures.get(`avishkar_saga_step_seconds_count{service="deployment-manager",kind="deploy",step="${step}"}`),
+        1,
+        step,
+      );
     }
   });
 

@@ -3,6 +3,7 @@ import type { Inventory } from '../../domain/service-entry.ts';
 import { createEvents } from '../../kernel/events.ts';
 import type { HttpApp } from '../../kernel/http/app.ts';
 import { createMessenger, type Unit } from '../../kernel/messenger.ts';
+import type { Metrics } from '../../kernel/metrics.ts';
 import { createSagas } from '../../kernel/saga.ts';
 import type { SagaFailure } from '../../kernel/saga-store.ts';
 import { sagaTables } from '../../kernel/saga-store.ts';
@@ -39,6 +40,8 @@ export interface InitializerDeps {
   clock: Clock;
   random: Random;
   log: Log;
+  /** Absent: nothing is counted. */
+  metrics?: Metrics | undefined;
   inventory: () => Promise<Inventory>;
   onJournal?: (point: string) => void;
 }
@@ -60,12 +63,14 @@ export function createPlatformInitializer(deps: InitializerDeps): PlatformInitia
     bus: deps.bus,
     clock,
     log,
+    metrics: deps.metrics,
   });
   const sagas = createSagas<T>({
     database,
     messenger,
     clock,
     log,
+    metrics: deps.metrics,
     ...(deps.onJournal ? { onJournal: (point) => deps.onJournal?.(`platform-${point}`) } : {}),
   });
   const deployer = createDeployer(deps);

@@ -4,6 +4,7 @@ import { nameSchema } from '../../domain/names.ts';
 import { scheduleSchema } from '../../domain/schedule-input.ts';
 import type { HttpApp } from '../../kernel/http/app.ts';
 import { createMessenger, type Message, type Unit } from '../../kernel/messenger.ts';
+import type { Metrics } from '../../kernel/metrics.ts';
 import type { Service } from '../../kernel/service.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Database } from '../../ports/database.ts';
@@ -27,6 +28,8 @@ export interface SchedulerDeps {
   bus: MessageBus;
   clock: Clock;
   log: Log;
+  /** Absent: nothing is counted. */
+  metrics?: Metrics | undefined;
   onJournal?: (point: string) => void;
 }
 
@@ -56,6 +59,7 @@ export function createScheduler(deps: SchedulerDeps): Service {
     bus: deps.bus,
     clock,
     log,
+    metrics: deps.metrics,
   });
   const ticker = createTicker({ messenger, database, clock, log, onJournal: deps.onJournal });
   const alarm = createAlarm({ clock, log, ring: () => ticker.tick() });
