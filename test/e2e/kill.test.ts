@@ -144,7 +144,10 @@ describe('kill -9 of the platform', () => {
     await eventually(() => readFileSync(file, 'utf8').includes('rollout.end.ended.after'));
     await eventually(async () => (await api.instance('whole-life')).rollout === undefined);
     await upgrade(api, 'whole-life', '3.0.0');
-    await eventually(async () => (await api.instance('whole-life')).replicas.length === 3);
+    await eventually(async () => {
+      const { generation, replicas } = await api.instance('whole-life');
+      return replicas.some((replica) => replica.generation > generation);
+    });
     await api.post('/api/deployedApps/cancel/', { instanceName: 'whole-life' });
     await eventually(() => readFileSync(file, 'utf8').includes('withdraw.end.ended.after'));
     await api.deploy('broken', { instanceName: 'short-life' });
