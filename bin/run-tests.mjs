@@ -10,7 +10,7 @@ import { uncalledOperations } from '../test/support/operations.ts';
 import { ROOT } from './run.mjs';
 
 const wanted = process.argv.slice(2);
-const all = globSync(['src/**/*.test.ts', 'test/**/*.test.ts'], { cwd: ROOT });
+const all = globSync(['src/**/*.test.ts', 'test/**/*.test.ts', 'web/src/**/*.test.ts'], { cwd: ROOT });
 // The long ones first, so that the last minutes are not one suite on one core.
 const files = all
   .filter((file) => wanted.length === 0 || wanted.some((part) => file.includes(part)))

@@ -19,7 +19,7 @@ interface Schedule {
   state: string;
   paused: boolean;
   next: { start: string; end: string | null }[];
-  lastOutcome?: { at: string; text: string };
+  lastOutcome?: { at: string; text: string; failed: boolean };
 }
 
 describe('schedules on a real platform', () => {
@@ -91,6 +91,7 @@ describe('schedules on a real platform', () => {
     const over = await find(alice, made);
     assert.equal(over.state, 'ended');
     assert.match(over.lastOutcome?.text ?? '', /is over: stopping/);
+    assert.equal(over.lastOutcome?.failed, false);
     assert.deepEqual(
       (await timeline(alice, 'window'))
         .filter((line) => /^(scheduled|schedule|requested|running|stopped)/.test(line))
@@ -230,6 +231,18 @@ describe('schedules on a real platform', () => {
     );
     assert.equal(replaced.generation, before.generation + 1);
     await alice.stop('by-hand');
+  });
+
+  test('a start that could not be made is told as a failure', async () => {
+    await admin.provide(webApp('grows'));
+    const made = await schedule(alice, { appName: 'grows', instanceName: 'left-behind', start: inMs(1500) });
+    await admin.provide(
+      webApp('grows', { version: '2.0.0', config: [{ key: 'SITE', type: 'string', required: true }] }),
+    );
+    assert.match((await reaches(alice, 'left-behind', 'failed')).reason ?? '', /could not start.*SITE/);
+    const { lastOutcome } = await find(alice, made);
+    assert.match(lastOutcome?.text ?? '', /could not start.*SITE/);
+    assert.equal(lastOutcome?.failed, true);
   });
 
   test('a start and an end that the platform slept through come late; a window that is over is left out', async () => {

@@ -6,7 +6,7 @@ import { type Api, signIn } from '../support/api.ts';
 import { webApp } from '../support/apps.ts';
 import { eventually } from '../support/eventually.ts';
 import { type Home, newHome, startPlatform, type TestPlatform } from '../support/platform.ts';
-import { newUser, refused } from './http.support.ts';
+import { follow, newUser, refused } from './http.support.ts';
 
 describe('versions come and go', () => {
   let home: Home;
@@ -73,6 +73,19 @@ describe('versions come and go', () => {
     assert.equal((await remove(dora, 'REMOVABLE', '1.0.0')).status, 200);
     assert.deepEqual(await versionsOf('removable'), []);
     await eventually(() => zipsOf('removable').length === 0);
+  });
+
+  test('the live stream tells everybody that the catalogue has changed', async () => {
+    const stream = await follow(dave, platform.url, '/api/events/stream');
+    const about = (): unknown[] =>
+      stream.events.filter(({ event }) => event === 'catalogue').map(({ data }) => data.app);
+    await provide(dora, 'newcomer', '1.0.0');
+    await eventually(() => about().length === 1);
+    assert.equal((await dora.upload(webApp('newcomer', { version: '1.0.0' }))).status, 200);
+    assert.equal((await remove(dora, 'newcomer', '1.0.0')).status, 200);
+    await eventually(() => about().length === 2);
+    assert.deepEqual(about(), ['newcomer', 'newcomer']);
+    stream.close();
   });
 
   test("a version of somebody else's is for administrators to remove", async () => {

@@ -3,6 +3,7 @@ import { readManifest } from '../../domain/app-json.ts';
 import { AvkError } from '../../domain/errors.ts';
 import type { Manifest } from '../../domain/manifest.ts';
 import { nameKey } from '../../domain/names.ts';
+import type { Events } from '../../kernel/events.ts';
 import type { Messenger } from '../../kernel/messenger.ts';
 import type { BlobStore } from '../../ports/blob-store.ts';
 import type { Bundle, BundleLimits, BundleReader } from '../../ports/bundle-reader.ts';
@@ -10,6 +11,7 @@ import type { Clock } from '../../ports/clock.ts';
 import type { Database } from '../../ports/database.ts';
 import type { Random } from '../../ports/random.ts';
 import { type ApplicationManagerTables, BASE_APPS, type BaseAppRow, manifestOf } from './store.ts';
+import type { LiveEvent } from './timeline.ts';
 import type { Versions } from './versions.ts';
 
 export interface UploadedVersion {
@@ -38,6 +40,7 @@ export interface CatalogueDeps {
   limits: BundleLimits;
   messenger: Messenger<ApplicationManagerTables>;
   versions: Versions;
+  events: Events<LiveEvent>;
 }
 
 const LARGEST_JSON = 256 * 1024;
@@ -85,6 +88,8 @@ export function createCatalogue(deps: CatalogueDeps): Catalogue {
         };
         await unit.tx.insertInto('base_apps').values(row).execute();
         await deps.versions.retire(unit, row.name_key, sagaId);
+        const at = new Date(row.uploaded_at).toISOString();
+        unit.after(() => deps.events.publish({ owner: null, type: 'catalogue', app: row.name, at }));
         return { created: true, app: versionOf(row) };
       });
     } catch (error) {

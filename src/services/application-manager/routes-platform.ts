@@ -117,7 +117,7 @@ export function platformRoutes(app: HttpApp, deps: PlatformRouteDeps): void {
       schema: {
         tags: ['platform'],
         summary: 'All news as server-sent events',
-        description: `Events \`instance\` as they happen; \`nodes\` and \`usage\` about once a second. ${description}`,
+        description: `Events \`instance\`, \`schedule\`, \`catalogue\` and \`platform\` as they happen; \`nodes\` and \`usage\` about once a second. ${description}`,
         produces: [EVENT_STREAM],
         response: { 200: z.string().meta({ example: 'event: nodes\ndata: {"nodes":[]}\n\n' }) },
       },
@@ -127,7 +127,7 @@ export function platformRoutes(app: HttpApp, deps: PlatformRouteDeps): void {
       return sendEvents(reply, deps.clock, (send) => {
         const leave = [
           deps.events.subscribe(({ owner, ...event }) => {
-            if (maySee(principal, owner)) send({ event: event.type, data: event });
+            if (owner === null || maySee(principal, owner)) send({ event: event.type, data: event });
           }),
           deps.statusFollower.follow((status) => send({ event: 'platform', data: status })),
           deps.figures.follow(principal, send),

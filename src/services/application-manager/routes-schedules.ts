@@ -41,7 +41,7 @@ const scheduleView = z.object({
   paused: z.boolean(),
   state: z.enum(['waiting', 'active', 'paused', 'ended']),
   next: z.array(window),
-  lastOutcome: z.object({ at: z.string(), text: z.string() }).optional(),
+  lastOutcome: z.object({ at: z.string(), text: z.string(), failed: z.boolean() }).optional(),
   createdAt: z.string().meta({ example: '2026-11-22T08:00:00.000Z' }),
   createdBy: z.string().meta({ example: 'alice' }),
 });
@@ -244,7 +244,9 @@ function viewOf(row: ScheduleRow, progress: Known | undefined): ScheduleView {
     next: progress?.next ?? [],
     ...(row.last_at === null || row.last_text === null
       ? {}
-      : { lastOutcome: { at: new Date(row.last_at).toISOString(), text: row.last_text } }),
+      : {
+          lastOutcome: { at: new Date(row.last_at).toISOString(), text: row.last_text, failed: row.last_failed === 1 },
+        }),
     createdAt: new Date(row.created_at).toISOString(),
     createdBy: row.owner,
   };

@@ -136,7 +136,7 @@ export function handleOccurrences(deps: OccurrencesDeps): Occurrences {
       await changeSchedule(unit.tx, row.id, { waiting: null });
       const text = `its time ${occurrence} has come, and it could not start: ${error.message}`;
       if (row.over === 1) await neverStarted(unit, row, 'failed', text);
-      await schedules.tell(unit, row, text);
+      await schedules.tell(unit, row, text, true);
       if (row.owner === MESSAGES_OWNER) {
         const fields = { name: row.name, reason: error.message };
         unit.send('first_topic', 'error deploy', fields, requestOf(row, occurrence), { code: error.code });

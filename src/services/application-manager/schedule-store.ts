@@ -26,6 +26,8 @@ export interface ScheduleTables {
     running_since: number | null;
     last_at: number | null;
     last_text: string | null;
+    /** 1 when that was a failure. */
+    last_failed: number;
     created_at: number;
   };
 }
@@ -55,6 +57,14 @@ export const scheduleMigrations: Record<string, Migration> = {
         .addColumn('created_at', 'bigint', (c) => c.notNull())
         .execute();
       await db.schema.createIndex('schedules_name').on('schedules').column('name_key').execute();
+    },
+  },
+  '0111_schedule_failures': {
+    async up(db) {
+      await db.schema
+        .alterTable('schedules')
+        .addColumn('last_failed', 'integer', (c) => c.notNull().defaultTo(0))
+        .execute();
     },
   },
 };

@@ -31,8 +31,11 @@ export interface Schedules {
   list(by: Principal): Promise<ScheduleRow[]>;
   /** Deletes the schedule. What it started runs on unless `stop` is set. Says what happened. */
   remove(row: ScheduleRow, stop: boolean): Promise<string>;
-  /** Puts a line on the instance's timeline and on the live stream, and keeps it as the schedule's last outcome. */
-  tell(unit: Unit<T>, row: ScheduleRow, text: string, kind?: string): Promise<void>;
+  /**
+   * Puts a line on the instance's timeline and on the live stream, and keeps it as the schedule's last outcome.
+   * `failed`: somebody ought to look at it.
+   */
+  tell(unit: Unit<T>, row: ScheduleRow, text: string, failed?: boolean): Promise<void>;
 }
 
 export interface SchedulesDeps {
@@ -87,6 +90,7 @@ export function createSchedules(deps: SchedulesDeps): Schedules {
       running_since: null,
       last_at: null,
       last_text: null,
+      last_failed: 0,
       created_at: clock.now(),
     };
     await unit.tx.insertInto('schedules').values(made).execute();
@@ -101,12 +105,12 @@ export function createSchedules(deps: SchedulesDeps): Schedules {
     return made;
   }
 
-  async function tell(unit: Unit<T>, row: ScheduleRow, text: string, kind = 'schedule'): Promise<void> {
+  async function tell(unit: Unit<T>, row: ScheduleRow, text: string, failed = false): Promise<void> {
     const at = clock.now();
-    await changeSchedule(unit.tx, row.id, { last_at: at, last_text: text });
+    await changeSchedule(unit.tx, row.id, { last_at: at, last_text: text, last_failed: failed ? 1 : 0 });
     const instance = await readInstance(unit.tx, row.name);
     const state = instance?.state ?? 'scheduled';
-    await note(unit, events, { name: row.name, created_by: row.owner, state }, { at, kind, text });
+    await note(unit, events, { name: row.name, created_by: row.owner, state }, { at, kind: 'schedule', text });
     publish(unit, row, text, at);
   }
 

@@ -128,8 +128,8 @@ export async function createApplicationManager(deps: ApplicationManagerDeps): Pr
   sagas.define(withdrawSaga({ client }));
   if (deps.metrics) instanceMetrics(deps.metrics, database, log);
   sagas.define(clearSaga(deps));
-  const versions = createVersions({ ...deps, messenger, sagas });
-  const catalogue = createCatalogue({ ...deps, messenger, versions });
+  const versions = createVersions({ ...deps, messenger, sagas, events });
+  const catalogue = createCatalogue({ ...deps, messenger, versions, events });
   const rollouts = createRollouts({ ...deps, messenger, sagas, events });
   const instances = createInstances({ ...deps, messenger, sagas, events, rollouts });
   const schedules = createSchedules({ ...deps, messenger, instances, events });

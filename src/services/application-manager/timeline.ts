@@ -2,8 +2,9 @@ import type { Events } from '../../kernel/events.ts';
 import type { Unit } from '../../kernel/messenger.ts';
 import type { ApplicationManagerTables, InstanceRow } from './store.ts';
 
-/** What the live stream carries. `owner`: whose it is; administrators see all. */
+/** What the live stream carries. `owner`: whose it is, null for what everybody may see; administrators see all. */
 export type LiveEvent =
+  | { owner: null; type: 'catalogue'; app: string; at: string }
   | { owner: string; type: 'instance'; instance: string; state: string; at: string; kind: string; text: string }
   | { owner: string; type: 'schedule'; scheduleId: string; text: string; at: string };
 

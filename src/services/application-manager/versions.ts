@@ -3,12 +3,15 @@ import { ENDED } from '../../domain/instance.ts';
 import { nameKey } from '../../domain/names.ts';
 import { supersededVersions } from '../../domain/retention.ts';
 import type { Principal } from '../../kernel/auth.ts';
+import type { Events } from '../../kernel/events.ts';
 import type { Messenger, Unit } from '../../kernel/messenger.ts';
 import type { Sagas } from '../../kernel/saga-definition.ts';
+import type { Clock } from '../../ports/clock.ts';
 import type { Log } from '../../ports/log.ts';
 import type { Random } from '../../ports/random.ts';
 import type { ClearContext } from './clear-saga.ts';
 import { type ApplicationManagerTables, readBaseApp } from './store.ts';
+import type { LiveEvent } from './timeline.ts';
 
 type T = ApplicationManagerTables;
 
@@ -24,7 +27,9 @@ export interface VersionsDeps {
   messenger: Messenger<T>;
   sagas: Sagas<T>;
   random: Random;
+  clock: Clock;
   log: Log;
+  events: Events<LiveEvent>;
   /** So many of an app's newest versions stay, used or not. */
   keepVersions: number;
 }
@@ -76,7 +81,11 @@ export function createVersions(deps: VersionsDeps): Versions {
           );
         }
         await drop(unit, appKey, [version], sagaId);
-        unit.after(() => log.info({ app: row.name, version, by: by.name }, 'a version was removed'));
+        const at = new Date(deps.clock.now()).toISOString();
+        unit.after(() => {
+          log.info({ app: row.name, version, by: by.name }, 'a version was removed');
+          deps.events.publish({ owner: null, type: 'catalogue', app: row.name, at });
+        });
       });
     },
     async retire(unit, appKey, sagaId) {

@@ -58,6 +58,7 @@ export const machineHistoryQuery = (minutes: number) =>
 export const appsQuery = queryOptions({
   queryKey: ['apps'],
   queryFn: async ({ signal }) => (await get<{ apps: App[] }>('/api/baseApp/getapps/', signal)).apps,
+  refetchInterval: SLOW_MS,
 });
 
 export const instancesQuery = queryOptions({

@@ -223,7 +223,7 @@ export interface Schedule {
   paused: boolean;
   state: 'waiting' | 'active' | 'paused' | 'ended';
   next: Occurrence[];
-  lastOutcome?: { at: string; text: string };
+  lastOutcome?: { at: string; text: string; failed: boolean };
   createdAt: string;
   createdBy: string;
 }

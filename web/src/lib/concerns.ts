@@ -36,7 +36,7 @@ export function concerns({ platform, machines = [], instances = [], schedules = 
         }),
       ),
     ...schedules.flatMap(({ instanceName, lastOutcome, state }): Concern[] =>
-      lastOutcome && state !== 'ended' && badOutcome(lastOutcome.text)
+      lastOutcome?.failed && state !== 'ended'
         ? [
             {
               kind: 'schedule',
@@ -86,9 +86,4 @@ function serviceConcerns({ status, services }: PlatformStatus): Concern[] {
       href: '/#services',
       ...(lastChange ? { at: lastChange } : {}),
     }));
-}
-
-/** An outcome is told in words. */
-export function badOutcome(text: string): boolean {
-  return /fail|error|refus|not (started|deployed|possible)|could not|missed|conflict/i.test(text);
 }

@@ -29,6 +29,7 @@ export function useLive(): void {
           applyMachines(client, nodes);
         },
         platform: (data) => applyPlatform(client, data as Partial<PlatformStatus>),
+        catalogue: () => askAgain(client, ['apps']),
         schedule: () => askAgain(client, ['schedules']),
         usage(data) {
           const { instances } = data as { instances: Usage[] };
