@@ -133,7 +133,7 @@ export function DeployForm({ manifest }: { manifest: Manifest }) {
               />
               <NumberInput
                 label="Replicas at most"
-                description="Under load it grows up to this"
+                description="Scaling goes no further"
                 min={1}
                 max={100}
                 clampBehavior="none"

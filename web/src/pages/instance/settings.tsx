@@ -30,7 +30,7 @@ export function Settings({ instance: { config, scale, generation } }: { instance
         )}
       </Card>
       <Text size="sm" c="dimmed" mt="xs">
-        Grows above {scale.cpuPercent} % CPU or {scale.memoryPercent} % memory. Generation {generation}.
+        Its replicas are busy above {scale.cpuPercent} % CPU or {scale.memoryPercent} % memory. Generation {generation}.
       </Text>
     </Section>
   );
