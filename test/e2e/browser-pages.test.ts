@@ -4,6 +4,7 @@ import type { Browser } from 'playwright-core';
 import { type Api, signIn } from '../support/api.ts';
 import { appOf, webApp } from '../support/apps.ts';
 import { inspect, NO_BROWSER, newStory, newVisitor, openBrowser, type Visitor } from '../support/browser.ts';
+import { eventually } from '../support/eventually.ts';
 import { PASSWORD, startPlatform, type TestPlatform } from '../support/platform.ts';
 
 const LONG = 'greenhouse-control-with-a-rather-long-name';
@@ -18,7 +19,12 @@ const CONFIG = [
 /** Each page by its address, what is to be seen before it is looked at, and what is opened on it. */
 const PAGES: { name: string; path: string; sees: string | RegExp; open?: (visitor: Visitor) => Promise<void> }[] = [
   { name: 'overview', path: '/', sees: 'Recent events' },
-  { name: 'question before the platform stops', path: '/', sees: 'Services', open: (v) => v.button('Stop the platform').click() },
+  {
+    name: 'question before the platform stops',
+    path: '/',
+    sees: 'Services',
+    open: (v) => v.button('Stop the platform').click(),
+  },
   { name: 'account menu', path: '/', sees: 'Services', open: (v) => v.button('Account of admin').click() },
   { name: 'instances', path: '/instances', sees: 'leaky-1' },
   { name: 'schedules', path: '/instances?tab=scheduled', sees: 'every Mon, Tue' },
@@ -29,7 +35,12 @@ const PAGES: { name: string; path: string; sees: string | RegExp; open?: (visito
   { name: 'scheduled instance', path: '/instances/mornings', sees: 'It is scheduled' },
   { name: 'catalogue', path: '/catalogue', sees: LONG },
   { name: 'deploying', path: `/deploy/${LONG}/1.0.0`, sees: 'At night, too' },
-  { name: 'deploying with mistakes', path: `/deploy/${LONG}/1.0.0`, sees: 'Settings', open: (v) => v.button('Deploy').click() },
+  {
+    name: 'deploying with mistakes',
+    path: `/deploy/${LONG}/1.0.0`,
+    sees: 'Settings',
+    open: (v) => v.button('Deploy').click(),
+  },
   { name: 'scheduling', path: `/deploy/${LONG}/1.0.0`, sees: 'Settings', open: schedule },
   { name: 'machines', path: '/machines', sees: 'Score' },
   { name: 'users', path: '/administration/users', sees: 'ulla' },
@@ -38,7 +49,7 @@ const PAGES: { name: string; path: string; sees: string | RegExp; open?: (visito
   { name: 'creating a token', path: '/administration/tokens', sees: 'CI uploads', open: createToken },
   { name: 'audit log', path: '/administration/audit', sees: 'Signs in' },
   { name: 'account', path: '/account', sees: 'Change the password' },
-  { name: 'no page', path: '/nowhere', sees: 'Back to the overview' },
+  { name: 'no page', path: '/nowhere', sees: 'To the overview' },
 ];
 
 async function schedule({ page }: Visitor): Promise<void> {
@@ -73,10 +84,19 @@ describe('pages in the browser', { skip: NO_BROWSER }, () => {
   });
 
   async function furnish(api: Api): Promise<void> {
-    await api.provide(webApp(LONG, { config: CONFIG.map((entry) => (entry.key === 'NIGHT' ? { ...entry, title: 'At night, too' } : entry)) }));
+    await api.provide(
+      webApp(LONG, {
+        config: CONFIG.map((entry) => (entry.key === 'NIGHT' ? { ...entry, title: 'At night, too' } : entry)),
+      }),
+    );
     await api.provide(webApp(LONG, { version: '1.1.0' }));
     await api.provide(appOf('leaky', "console.log('opening the valve'); process.exit(7);"));
-    await api.deploy(LONG, { version: '1.0.0', instanceName: 'kew', config: { SITE: 'Kew' }, scale: { min: 2, max: 4 } });
+    await api.deploy(LONG, {
+      version: '1.0.0',
+      instanceName: 'kew',
+      config: { SITE: 'Kew' },
+      scale: { min: 2, max: 4 },
+    });
     await api.deploy('leaky');
     await api.post('/api/deployedApps/scheduleApp/', {
       appName: 'leaky',
@@ -112,7 +132,7 @@ describe('pages in the browser', { skip: NO_BROWSER }, () => {
         await admin.page.getByRole('heading', { level: 1 }).waitFor();
         await admin.sees(sees);
         await open?.(admin);
-        await admin.page.locator('[aria-busy=true]').waitFor({ state: 'detached' });
+        await eventually(async () => (await admin.page.locator('[aria-busy=true]').count()) === 0);
         await inspect(admin, name);
       }),
     );

@@ -237,7 +237,9 @@ function viewOf(row: ScheduleRow, progress: Known | undefined): ScheduleView {
     next: progress?.next ?? [],
     ...(row.last_at === null || row.last_text === null
       ? {}
-      : { lastOutcome: { at: new Date(row.last_at).toISOString(), text: row.last_text, failed: row.last_failed === 1 } }),
+      : {
+          lastOutcome: { at: new Date(row.last_at).toISOString(), text: row.last_text, failed: row.last_failed === 1 },
+        }),
     createdAt: new Date(row.created_at).toISOString(),
     createdBy: row.owner,
   };
