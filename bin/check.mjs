@@ -47,6 +47,8 @@ function timeAndChance() {
 
 tool('types', 'typescript/bin/tsc', ['-p', '.']);
 tool('types of the front end', 'typescript/bin/tsc', ['-p', 'web']);
+// They run on Node, the front end itself does not.
+tool('types of its tests', 'typescript/bin/tsc', ['-p', 'web/tsconfig.test.json']);
 tool('lint and format', '@biomejs/biome/bin/biome', ['check', '.']);
 tool(
   'import rules',

@@ -58,7 +58,7 @@ describe('a developer in the browser', { skip: NO_BROWSER }, () => {
       await anna.page.getByLabel('Username').fill('anna');
       await anna.page.getByLabel('Password', { exact: true }).fill('no idea at all');
       await anna.button('Sign in').click();
-      assert.match(await anna.page.getByRole('alert').innerText(), /Username or password is wrong/);
+      assert.match((await anna.page.getByRole('alert').textContent()) ?? '', /Username or password is wrong/);
       await anna.signIn('anna', 'anna has a long password');
       await anna.heading('Catalogue').waitFor();
       await anna.sees('There is no app yet');
@@ -210,9 +210,9 @@ describe('a developer in the browser', { skip: NO_BROWSER }, () => {
       await anna.page.getByRole('option', { name: 'Every day' }).click();
       const next = anna.page.getByRole('region', { name: 'Next times' });
       await next.getByRole('listitem').nth(9).waitFor();
-      assert.match(await next.getByRole('listitem').first().innerText(), /28 Mar 2036.*08:00 to 10:00/);
+      assert.match((await next.getByRole('listitem').first().textContent()) ?? '', /28 Mar 2036.*08:00 to 10:00/);
       // On the 30th the clock is put forward in Berlin: eight o'clock stays eight o'clock.
-      assert.match(await next.getByRole('listitem').nth(2).innerText(), /30 Mar 2036.*08:00 to 10:00/);
+      assert.match((await next.getByRole('listitem').nth(2).textContent()) ?? '', /30 Mar 2036.*08:00 to 10:00/);
       await anna.button('Schedule').click();
       const row = anna.page.getByRole('row', { name: /mornings/ });
       await row.getByText('every day').waitFor();

@@ -46,7 +46,7 @@ describe('what goes wrong is explained in the browser', { skip: NO_BROWSER }, ()
       await dora.button('Deploy').click();
       await dora.page.waitForURL('**/instances/leaky-1');
       const trouble = dora.page.getByRole('alert').filter({ hasText: 'It failed' });
-      assert.match(await trouble.innerText(), /exited with code 7/);
+      assert.match((await trouble.textContent()) ?? '', /exited with code 7/);
       await trouble.getByText('opening the valve').waitFor();
       await dora.link('Deploy it again').waitFor();
       await dora.link('Overview').first().click();
@@ -62,7 +62,7 @@ describe('what goes wrong is explained in the browser', { skip: NO_BROWSER }, ()
       const name = await api.deploy('unbuildable');
       await dora.goto(`/instances/${name}`);
       const trouble = dora.page.getByRole('alert').filter({ hasText: 'It failed' });
-      assert.match(await trouble.innerText(), /npm install failed with exit code \d+/);
+      assert.match((await trouble.textContent()) ?? '', /npm install failed with exit code \d+/);
       await trouble.getByText(/npm error.*nowhere\.tgz/).waitFor();
       await dora.page
         .getByRole('log')
@@ -77,14 +77,19 @@ describe('what goes wrong is explained in the browser', { skip: NO_BROWSER }, ()
     asDeveloper(async () => {
       dora.provokes(422, '/api/baseApp/upload/');
       await dora.link('Catalogue').click();
-      const files = appOf('bad name', '', { version: 'one', config: [{ key: 'MAX', type: 'number', min: 5, max: 1 }] });
+      const files = appOf('bad name', '', { resources: { memoryMb: -1 }, scale: { min: 5, max: 1 } });
       const buffer = await zipOf(files);
       await dora.page
         .getByLabel('Zip of an app')
         .setInputFiles({ name: 'bad.zip', mimeType: 'application/zip', buffer });
       const refusal = dora.page.getByRole('alert').filter({ hasText: 'bad.zip was refused' });
       const lines = (await refusal.getByRole('listitem').allInnerTexts()).join('\n');
-      for (const field of [/^name /m, /^version .*received one/m, /^config\S* .*/m]) assert.match(lines, field);
+      for (const field of [
+        /^name .*received "bad name"/m,
+        /^resources\.memoryMb .*received -1/m,
+        /^scale\.min .*received 5/m,
+      ])
+        assert.match(lines, field);
       await dora.page.getByLabel('Zip of an app').setInputFiles({
         name: 'notes.txt',
         mimeType: 'text/plain',
@@ -134,7 +139,7 @@ describe('what goes wrong is explained in the browser', { skip: NO_BROWSER }, ()
       await ulla.goto('/instances/leaky-1');
       await ulla.heading('There is no instance leaky-1').waitFor();
       await ulla.goto('/nowhere');
-      await ulla.link('Back to the overview').waitFor();
+      await ulla.link('To the overview').waitFor();
     }),
   );
 });

@@ -4,6 +4,7 @@ import type { Browser } from 'playwright-core';
 import { type Api, signIn } from '../support/api.ts';
 import { appOf, webApp } from '../support/apps.ts';
 import { inspect, NO_BROWSER, newStory, newVisitor, openBrowser, type Visitor } from '../support/browser.ts';
+import { eventually } from '../support/eventually.ts';
 import { PASSWORD, startPlatform, type TestPlatform } from '../support/platform.ts';
 
 const LONG = 'greenhouse-control-with-a-rather-long-name';
@@ -48,7 +49,7 @@ const PAGES: { name: string; path: string; sees: string | RegExp; open?: (visito
   { name: 'creating a token', path: '/administration/tokens', sees: 'CI uploads', open: createToken },
   { name: 'audit log', path: '/administration/audit', sees: 'Signs in' },
   { name: 'account', path: '/account', sees: 'Change the password' },
-  { name: 'no page', path: '/nowhere', sees: 'Back to the overview' },
+  { name: 'no page', path: '/nowhere', sees: 'To the overview' },
 ];
 
 async function schedule({ page }: Visitor): Promise<void> {
@@ -131,7 +132,7 @@ describe('pages in the browser', { skip: NO_BROWSER }, () => {
         await admin.page.getByRole('heading', { level: 1 }).waitFor();
         await admin.sees(sees);
         await open?.(admin);
-        await admin.page.locator('[aria-busy=true]').waitFor({ state: 'detached' });
+        await eventually(async () => (await admin.page.locator('[aria-busy=true]').count()) === 0);
         await inspect(admin, name);
       }),
     );

@@ -4,6 +4,7 @@ import { createRequire } from 'node:module';
 import { delimiter, join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { type Browser, type BrowserContext, chromium, type Locator, type Page } from 'playwright-core';
+import { eventually } from './eventually.ts';
 import { PASSWORD } from './platform.ts';
 
 const PROGRAMS = ['chromium', 'chromium-browser', 'google-chrome'];
@@ -11,6 +12,12 @@ const ARGUMENTS = ['--no-sandbox', '--disable-background-networking', '--disable
 /** Generous, for a machine that is busy with other tests. */
 const PATIENCE_MS = 40_000;
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+/** Resolves when no colour and no place is on its way to another. */
+const SETTLED = `new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))
+  .then(() => Promise.all(document.getAnimations()
+  .filter(({ effect }) => effect.getComputedTiming().iterations !== Infinity)
+  .map(({ finished }) => finished.catch(() => null)))).then(() => null)`;
 
 function findChromium(): string | null {
   const folders = (process.env.PATH ?? '').split(delimiter);
@@ -155,6 +162,8 @@ interface Violation {
 export async function inspect({ page }: Visitor, name: string): Promise<void> {
   for (const colorScheme of ['light', 'dark'] as const) {
     await page.emulateMedia({ colorScheme });
+    await page.locator(`html[data-mantine-color-scheme=${colorScheme}]`).waitFor();
+    await page.evaluate(SETTLED);
     await page.evaluate(AXE);
     const violations = await page.evaluate<Violation[]>(
       `axe.run(document, { resultTypes: ['violations'] }).then(({ violations }) => violations)`,
@@ -169,9 +178,16 @@ export async function inspect({ page }: Visitor, name: string): Promise<void> {
   await page.emulateMedia({ colorScheme: 'light' });
   const before = page.viewportSize();
   await page.setViewportSize({ width: 360, height: 740 });
-  const beyond = await page.evaluate<number>(
-    'document.documentElement.scrollWidth - document.documentElement.clientWidth',
+  await eventually(
+    async () => {
+      const beyond = await page.evaluate<number>(
+        'document.documentElement.scrollWidth - document.documentElement.clientWidth',
+      );
+      assert.equal(beyond, 0, `${name} is ${beyond} px too wide for 360 px`);
+      return true;
+    },
+    // What floats finds its place in the next moments.
+    { deadlineMs: 5000 },
   );
-  assert.equal(beyond, 0, `${name} is ${beyond} px too wide for 360 px`);
   if (before) await page.setViewportSize(before);
 }

@@ -59,7 +59,7 @@ export const scheduleMigrations: Record<string, Migration> = {
       await db.schema.createIndex('schedules_name').on('schedules').column('name_key').execute();
     },
   },
-  '0111_schedule_failures': {
+  '0130_schedule_failures': {
     async up(db) {
       await db.schema
         .alterTable('schedules')

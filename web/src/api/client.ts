@@ -117,8 +117,10 @@ export function problemOf(status: number, text: string): Problem {
 export function asSentence(text: string): string {
   const trimmed = text.trim();
   const end = /[.!?…:]$/.test(trimmed) ? '' : '.';
-  // Names of fields and files stay as they are.
-  const first = /^[a-z]+(?=[\s,]|$)/.test(trimmed) ? trimmed.charAt(0).toUpperCase() : trimmed.charAt(0);
+  // Names of fields, files and programs stay as they are.
+  const first = /^(?!(?:npm|pip|node|python3)\b)[a-z]+(?=[\s,]|$)/.test(trimmed)
+    ? trimmed.charAt(0).toUpperCase()
+    : trimmed.charAt(0);
   return `${first}${trimmed.slice(1)}${end}`;
 }
 

@@ -26,8 +26,16 @@ export const queryClient = new QueryClient({
   },
 });
 
-/** The live stream brings changes at once; this is for what it does not carry, and for when it is broken. */
-const SLOW_MS = 20_000;
+/**
+ * The live stream brings changes at once; this is for what it does not carry, and for when it is broken. Not their
+ * `refetchInterval`, which begins anew with each thing that the stream brings.
+ */
+export const SLOW_MS = 20_000;
+const FOLLOWED = ['platform', 'machines', 'instances', 'instance', 'schedules', 'apps'];
+
+export function readAgain(client: QueryClient): void {
+  client.invalidateQueries({ predicate: ({ queryKey: [kind] }) => FOLLOWED.includes(String(kind)) });
+}
 
 export const meQuery = queryOptions({
   queryKey: ['me'],
@@ -38,13 +46,11 @@ export const meQuery = queryOptions({
 export const platformQuery = queryOptions({
   queryKey: ['platform'],
   queryFn: ({ signal }) => get<PlatformStatus>('/api/platform/status/', signal),
-  refetchInterval: SLOW_MS,
 });
 
 export const machinesQuery = queryOptions({
   queryKey: ['machines'],
   queryFn: async ({ signal }) => (await get<{ nodes: Machine[] }>('/api/nodes/', signal)).nodes,
-  refetchInterval: SLOW_MS,
 });
 
 export const machineHistoryQuery = (minutes: number) =>
@@ -58,20 +64,17 @@ export const machineHistoryQuery = (minutes: number) =>
 export const appsQuery = queryOptions({
   queryKey: ['apps'],
   queryFn: async ({ signal }) => (await get<{ apps: App[] }>('/api/baseApp/getapps/', signal)).apps,
-  refetchInterval: SLOW_MS,
 });
 
 export const instancesQuery = queryOptions({
   queryKey: ['instances'],
   queryFn: async ({ signal }) => (await get<{ apps: Instance[] }>('/api/deployedApps/getDeployedApps/', signal)).apps,
-  refetchInterval: SLOW_MS,
 });
 
 export const instanceQuery = (name: string) =>
   queryOptions({
     queryKey: ['instance', name],
     queryFn: ({ signal }) => get<Instance>(`/api/deployedApps/${encodeURIComponent(name)}`, signal),
-    refetchInterval: SLOW_MS,
   });
 
 export const eventsQuery = (name: string) =>
@@ -94,7 +97,6 @@ export const metricsQuery = (name: string, minutes: number) =>
 export const schedulesQuery = queryOptions({
   queryKey: ['schedules'],
   queryFn: async ({ signal }) => (await get<{ schedules: Schedule[] }>('/api/schedules/', signal)).schedules,
-  refetchInterval: SLOW_MS,
 });
 
 export const usersQuery = queryOptions({
@@ -107,8 +109,9 @@ export const tokensQuery = queryOptions({
   queryFn: async ({ signal }) => (await get<{ tokens: Token[] }>('/api/tokens/', signal)).tokens,
 });
 
+export const AUDIT_PAGE = 50;
 export const auditPage = (before: string | number | null) =>
-  get<{ entries: AuditEntry[] }>(`/api/audit/?limit=50${before === null ? '' : `&before=${before}`}`);
+  get<{ entries: AuditEntry[] }>(`/api/audit/?limit=${AUDIT_PAGE}${before === null ? '' : `&before=${before}`}`);
 
 function since(minutes: number): string {
   const to = Date.now();

@@ -1,4 +1,5 @@
 import type uPlot from 'uplot';
+import { remPixels } from '../lib/css-color.ts';
 
 export interface Mark {
   at: number;
@@ -19,7 +20,7 @@ export function markEvents(marks: () => readonly Mark[], color: string): uPlot.P
         ctx.fillStyle = color;
         ctx.lineWidth = ratio;
         ctx.setLineDash([3 * ratio, 3 * ratio]);
-        ctx.font = `${11 * ratio}px system-ui, sans-serif`;
+        ctx.font = `${0.7 * remPixels() * ratio}px system-ui, sans-serif`;
         ctx.textAlign = 'center';
         const groups: { x: number; first: number; last: number }[] = [];
         marks().forEach(({ at }, index) => {

@@ -2,7 +2,7 @@ import { Box, Group, Text, useComputedColorScheme } from '@mantine/core';
 import { useEffect, useRef } from 'react';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
-import { cssColor } from '../lib/css-color.ts';
+import { cssColor, remPixels } from '../lib/css-color.ts';
 import { curveText } from '../lib/series.ts';
 import { useWidth } from '../lib/use-width.ts';
 import type { Point } from '../live/store.ts';
@@ -12,13 +12,14 @@ interface Props {
   title: string;
   /** Which of the points' values. */
   value: number;
-  series: readonly { name: string; points: readonly Point[]; color?: string }[];
+  /** `short`: for the legend, where the name is long. */
+  series: readonly { name: string; short?: string; points: readonly Point[]; color?: string }[];
   marks?: readonly Mark[];
   /** Where the time axis begins, epoch in ms. */
   from: number;
 }
 
-const HEIGHT = 190;
+const HEIGHT_REM = 12;
 const COLORS = ['--avk-chart-cpu', '--avk-chart-memory', '--avk-chart-disk', '--avk-chart-4', '--avk-chart-5'];
 
 /** One curve for each series, in percent over time, with marks where something happened. */
@@ -36,21 +37,23 @@ export default function Curves({ title, value, series, marks = [], from }: Props
     if (!target || width === 0) return;
     const text = cssColor('--avk-chart-text');
     const grid = { stroke: cssColor('--avk-chart-grid'), width: 1 };
-    const axis = { stroke: text, grid, ticks: { show: false }, font: '12px system-ui, sans-serif' };
+    const rem = remPixels();
+    const font = `${0.75 * rem}px system-ui, sans-serif`;
+    const axis = { stroke: text, grid, ticks: { show: false }, font };
     const made = new uPlot(
       {
         width,
-        height: HEIGHT,
+        height: HEIGHT_REM * rem,
         legend: { show: false },
         cursor: { y: false, points: { size: 6 } },
-        padding: [16, 8, 0, 0],
+        padding: [rem, rem / 2, 0, 0],
         scales: {
           x: { time: true, range: () => [latest.current.from / 1000, Date.now() / 1000] },
           y: { range: (_plot, _low, high) => [0, Math.max(10, Math.min(100, Math.ceil((high ?? 0) / 10) * 10))] },
         },
         axes: [
-          { ...axis, size: 28, values: (_plot, splits) => splits.map(clock) },
-          { ...axis, size: 46, values: (_plot, splits) => splits.map((entry) => `${entry} %`) },
+          { ...axis, size: 1.75 * rem, values: (_plot, splits) => splits.map(clock) },
+          { ...axis, size: 2.9 * rem, values: (_plot, splits) => splits.map((entry) => `${entry} %`) },
         ],
         series: [
           {},
@@ -86,10 +89,10 @@ export default function Curves({ title, value, series, marks = [], from }: Props
           {title}
         </Text>
         <Group gap="sm" aria-hidden="true">
-          {series.map(({ name, points, color }, index) => (
+          {series.map(({ name, short = name, points, color }, index) => (
             <Text key={name} size="xs" c="dimmed" className="tabular">
               <span className="swatch" style={{ background: `var(${color ?? colorOf(index)})` }} />
-              {name} {lastOf(points, value)}
+              {short} {lastOf(points, value)}
             </Text>
           ))}
         </Group>
@@ -98,7 +101,7 @@ export default function Curves({ title, value, series, marks = [], from }: Props
         ref={ref}
         role="img"
         aria-label={`${title} over time. ${summary === '' ? 'No values yet' : summary}. ${marks.length} events are marked.`}
-        style={{ height: HEIGHT, overflow: 'hidden' }}
+        style={{ height: `${HEIGHT_REM}rem`, overflow: 'hidden' }}
       />
     </Box>
   );

@@ -83,9 +83,9 @@ export function DataTable<T>({ label, rows, columns, keyOf }: Props<T>) {
           {columns
             .filter((column) => column.quiet)
             .map((column) => (
-              <Box key={column.title} mt="sm" className="quiet">
+              <Group key={column.title} mt="sm" justify="flex-end" className="quiet">
                 {column.cell(row)}
-              </Box>
+              </Group>
             ))}
         </Card>
       ))}

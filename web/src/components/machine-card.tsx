@@ -5,6 +5,7 @@ import { percent, plural } from '../lib/format.ts';
 import { useMachineSeries } from '../lib/use-machine-series.ts';
 import { Sparkline } from './sparkline.tsx';
 import { StateBadge } from './state-badge.tsx';
+import { Told } from './told.tsx';
 
 const METERS = [
   { label: 'CPU', color: '--avk-chart-cpu', of: (machine: Machine) => machine.cpuPercent },
@@ -42,7 +43,7 @@ export function MachineCard({ machine, children }: { machine: Machine; children?
       </SimpleGrid>
       {reason && (
         <Text size="sm" mt="sm">
-          {reason}
+          <Told text={reason} />
         </Text>
       )}
       {children}

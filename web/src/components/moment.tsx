@@ -2,7 +2,8 @@ import { Tooltip } from '@mantine/core';
 import { useSyncExternalStore } from 'react';
 import { dateTime, dayTime, HERE, longDateTime, relative, timeOfDay } from '../lib/format.ts';
 
-const FORMATS = { date: dateTime, day: dayTime, time: timeOfDay };
+const exact = (at: number, timeZone: string): string => dateTime(at, timeZone, true);
+const FORMATS = { date: dateTime, exact, day: dayTime, time: timeOfDay };
 
 const TICK_MS = 10_000;
 let now = Date.now();
@@ -28,7 +29,7 @@ interface Props {
   /** RFC 3339 or epoch in ms. */
   at: string | number | null | undefined;
   /** `ago`: relative to now. */
-  as?: 'ago' | 'date' | 'day' | 'time';
+  as?: 'ago' | 'date' | 'exact' | 'day' | 'time';
   timeZone?: string;
   never?: string;
 }

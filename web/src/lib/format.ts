@@ -92,6 +92,11 @@ export function plural(count: number, one: string, many = `${one}s`): string {
   return `${count} ${count === 1 ? one : many}`;
 }
 
+/** `NAME_instance_2` beside its instance's name is number 2. */
+export function shortName(replica: string, instance: string): string {
+  return replica.startsWith(`${instance}_instance_`) ? `#${replica.slice(instance.length + 10)}` : replica;
+}
+
 /** `node-manager` as people read it. */
 export function title(name: string): string {
   const text = name.replaceAll('-', ' ');

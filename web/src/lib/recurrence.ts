@@ -106,5 +106,7 @@ export function recurrenceText(rule: string | null): string {
   if (!frequency || !known) return rule;
   const days = parts.get('BYDAY')?.split(',');
   if (!days) return frequency;
-  return `every ${days.map((day) => WEEKDAYS.find(({ value }) => value === day)?.label ?? day).join(', ')}`;
+  const labels = days.map((day) => WEEKDAYS.find(({ value }) => value === day)?.label);
+  // The first Monday of a month is not every Monday.
+  return labels.includes(undefined) ? rule : `every ${labels.join(', ')}`;
 }

@@ -9,6 +9,15 @@ export const isServing = (state: InstanceState): boolean => state === 'running' 
 export const healthyReplicas = (instance: Instance): number =>
   instance.replicas.filter(({ state }) => state === 'healthy').length;
 
+/** Where its replicas are; before there are any, where they are to be. */
+export function machinesOf({
+  replicas,
+  node,
+}: Pick<Instance, 'node'> & { replicas: readonly { node: string }[] }): string[] {
+  const machines = replicas.length > 0 ? replicas.map((replica) => replica.node) : node === null ? [] : [node];
+  return [...new Set(machines)].sort();
+}
+
 /** Above this a machine's disk wants attention; above 95 % it gets nothing new. */
 export const DISK_WARNING_PERCENT = 85;
 export const needsRoom = (machine: Machine): boolean => machine.diskPercent > DISK_WARNING_PERCENT;

@@ -1,4 +1,4 @@
-import type { QueryClient } from '@tanstack/react-query';
+import type { QueryClient, QueryKey } from '@tanstack/react-query';
 import type { Instance, InstanceNews, Machine, PlatformStatus, Replica, TimelineEvent, Usage } from '../api/types.ts';
 
 /** Brings an instance's news into what is shown at once, and has the whole of it asked for again. */
@@ -7,10 +7,10 @@ export function applyNews(client: QueryClient, news: InstanceNews): void {
     instance.instanceName === news.instance && instance.state !== news.state
       ? { ...instance, state: news.state }
       : instance;
-  client.setQueryData<Instance[]>(['instances'], (list) => list?.map(update));
-  client.setQueryData<Instance>(['instance', news.instance], (one) => one && update(one));
-  client.setQueryData<TimelineEvent[]>(['events', news.instance], (list) =>
-    list && !list.some((event) => event.ts === news.at && event.text === news.text)
+  bringInto<Instance[]>(client, ['instances'], (list) => list.map(update));
+  bringInto<Instance>(client, ['instance', news.instance], update);
+  bringInto<TimelineEvent[]>(client, ['events', news.instance], (list) =>
+    !list.some((event) => event.ts === news.at && event.text === news.text)
       ? [...list, { ts: news.at, kind: news.kind, text: news.text }]
       : list,
   );
@@ -23,7 +23,7 @@ export function applyMachines(client: QueryClient, machines: Machine[]): void {
 }
 
 export function applyPlatform(client: QueryClient, news: Partial<PlatformStatus>): void {
-  client.setQueryData<PlatformStatus>(['platform'], (status) => status && { ...status, ...news });
+  bringInto<PlatformStatus>(client, ['platform'], (status) => ({ ...status, ...news }));
   askAgain(client, ['platform']);
 }
 
@@ -33,8 +33,20 @@ export function applyUsage(client: QueryClient, usage: readonly Usage[]): void {
     const entry = byName.get(instance.instanceName);
     return entry ? { ...instance, replicas: merged(client, instance, entry) } : instance;
   };
-  client.setQueryData<Instance[]>(['instances'], (list) => list?.map(update));
-  for (const name of byName.keys()) client.setQueryData<Instance>(['instance', name], (one) => one && update(one));
+  bringInto<Instance[]>(client, ['instances'], (list) => list.map(update));
+  for (const name of byName.keys()) bringInto<Instance>(client, ['instance', name], update);
+}
+
+/**
+ * Changes a part of what was read. The rest is as old as before: what counts as out of date, or was to be asked for
+ * again, still is.
+ */
+function bringInto<T>(client: QueryClient, queryKey: QueryKey, update: (data: T) => T): void {
+  const query = client.getQueryCache().find<T>({ queryKey });
+  if (query?.state.data === undefined) return;
+  const { data, dataUpdatedAt, isInvalidated } = query.state;
+  client.setQueryData<T>(queryKey, update(data), { updatedAt: dataUpdatedAt });
+  if (isInvalidated) query.invalidate();
 }
 
 /** The stream says how a replica does, not what it is: one that is not known yet is asked for. */

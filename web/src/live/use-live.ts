@@ -1,5 +1,6 @@
 import { useQueryClient } from '@tanstack/react-query';
 import { useEffect } from 'react';
+import { readAgain, SLOW_MS } from '../api/queries.ts';
 import type { InstanceNews, Machine, PlatformStatus, Usage } from '../api/types.ts';
 import { applyMachines, applyNews, applyPlatform, applyUsage, askAgain } from './apply.ts';
 import { forgetAll, noteMachines, noteNews, noteUsage, setStatus } from './store.ts';
@@ -38,7 +39,11 @@ export function useLive(): void {
         },
       },
     });
+    const slow = setInterval(() => {
+      if (!document.hidden) readAgain(client);
+    }, SLOW_MS);
     return () => {
+      clearInterval(slow);
       close();
       forgetAll();
     };

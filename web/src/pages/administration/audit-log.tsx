@@ -1,7 +1,7 @@
 import { Badge, Button, Center, Stack, Text } from '@mantine/core';
 import { type InfiniteData, useInfiniteQuery } from '@tanstack/react-query';
 import { ScrollText } from 'lucide-react';
-import { auditPage } from '../../api/queries.ts';
+import { AUDIT_PAGE, auditPage } from '../../api/queries.ts';
 import type { AuditEntry } from '../../api/types.ts';
 import { type Column, DataTable } from '../../components/data-table.tsx';
 import { Moment } from '../../components/moment.tsx';
@@ -16,8 +16,8 @@ const COLUMNS: Column<AuditEntry>[] = [
     title: 'When',
     head: true,
     cell: ({ at }) => (
-      <Text span size="sm">
-        <Moment at={at} as="date" />
+      <Text span size="sm" className="nowrap">
+        <Moment at={at} as="exact" />
       </Text>
     ),
   },
@@ -26,7 +26,7 @@ const COLUMNS: Column<AuditEntry>[] = [
     title: 'What',
     cell: ({ action, method, path }) => (
       <>
-        <Text size="sm">{action}</Text>
+        <Text size="sm">{inShort(action)}</Text>
         <Text size="xs" c="dimmed" className="mono">
           {method} {path}
         </Text>
@@ -46,13 +46,18 @@ const COLUMNS: Column<AuditEntry>[] = [
   { title: 'From', cell: ({ from }) => <span className="mono">{from}</span> },
 ];
 
+/** What the call does, without how. */
+function inShort(action: string): string {
+  return action.split(':')[0] ?? action;
+}
+
 /** Every call that changed something, or tried to. */
 export function AuditLog() {
   const query = useInfiniteQuery<Page, Error, InfiniteData<Page>, string[], string | number | null>({
     queryKey: ['audit'],
     queryFn: ({ pageParam }) => auditPage(pageParam),
     initialPageParam: null,
-    getNextPageParam: ({ entries }) => (entries.length === 0 ? null : (entries.at(-1)?.id ?? null)),
+    getNextPageParam: ({ entries }) => (entries.length < AUDIT_PAGE ? null : (entries.at(-1)?.id ?? null)),
   });
   const entries = query.data?.pages.flatMap((page) => page.entries) ?? [];
   if (query.isPending) return <Rows count={5} />;

@@ -8,11 +8,13 @@ import { FormDialog, fieldError } from '../../components/form-dialog.tsx';
 import { ROLE_MEANING, ROLES } from '../../lib/roles.ts';
 import { useMe } from '../../lib/session.ts';
 import { useAction } from '../../lib/use-action.ts';
+import { Scopes } from './scopes.tsx';
 
 interface Body {
   name: string;
   username?: string;
   role: Role;
+  scopes?: string[];
   expiresInDays?: number;
 }
 
@@ -22,6 +24,7 @@ export function CreateToken({ opened, onClose }: { opened: boolean; onClose: () 
   const [name, setName] = useState('');
   const [username, setUsername] = useState('');
   const [role, setRole] = useState<Role>('developer');
+  const [scopes, setScopes] = useState<string[] | null>(null);
   const [days, setDays] = useState<number | string>(90);
   const action = useAction({
     run: (body: Body) => post<Token & { token: string }>('/api/tokens/', body),
@@ -33,6 +36,7 @@ export function CreateToken({ opened, onClose }: { opened: boolean; onClose: () 
     setName('');
     setUsername('');
     setRole('developer');
+    setScopes(null);
     setDays(90);
     action.reset();
   }, [opened]);
@@ -63,11 +67,12 @@ export function CreateToken({ opened, onClose }: { opened: boolean; onClose: () 
       yes="Create"
       busy={action.isPending}
       error={action.error}
-      disabled={name.trim() === ''}
+      disabled={name.trim() === '' || scopes?.length === 0}
       onSubmit={() =>
         action.mutate({
           name: name.trim(),
           role,
+          ...(scopes === null ? {} : { scopes }),
           ...(username.trim() === '' ? {} : { username: username.trim() }),
           ...(days === '' ? {} : { expiresInDays: Number(days) }),
         })
@@ -99,9 +104,10 @@ export function CreateToken({ opened, onClose }: { opened: boolean; onClose: () 
         onChange={(event) => setRole(event.currentTarget.value as Role)}
         error={fieldError(action.error, 'role')}
       />
+      <Scopes value={scopes} onChange={setScopes} error={fieldError(action.error, 'scopes')} />
       <NumberInput
-        label="Good for so many days"
-        description="Left empty, for ever"
+        label="Ends after so many days"
+        description="Left empty, never"
         min={1}
         allowDecimal={false}
         value={days}

@@ -29,7 +29,7 @@ export function AppCard({ app: { name, versions } }: { app: App }) {
       </Group>
       {description && <Text size="sm">{description}</Text>}
       <Text size="sm" c="dimmed">
-        {plural(config.length, 'setting')}
+        {config.length === 0 ? 'no settings' : plural(config.length, 'setting')}
         {sensors.length > 0 &&
           `, places for ${plural(
             sensors.reduce((sum, { count }) => sum + count, 0),

@@ -65,7 +65,7 @@ export default function UploadBox() {
             <div>
               <Text fw={500}>Drop a zip here</Text>
               <Text size="sm" c="dimmed">
-                with an app.json at its root, up to 100 MB
+                with an app.json at its root
               </Text>
             </div>
             <Button variant="light" onClick={() => open.current?.()} disabled={sending}>

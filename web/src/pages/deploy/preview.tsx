@@ -1,7 +1,7 @@
 import { Box, List, Text } from '@mantine/core';
 import { useDebouncedValue } from '@mantine/hooks';
 import { keepPreviousData, useQuery } from '@tanstack/react-query';
-import { post } from '../../api/client.ts';
+import { asSentence, post } from '../../api/client.ts';
 import type { Occurrence } from '../../api/types.ts';
 import { OccurrenceText } from '../../components/occurrence-text.tsx';
 import { ProblemNotice } from '../../components/problem.tsx';
@@ -47,7 +47,7 @@ export function Preview({ when }: { when: When }) {
           {query.data.notes.length > 0 && (
             <List size="sm" mt="xs">
               {query.data.notes.map((note) => (
-                <List.Item key={note}>{note}</List.Item>
+                <List.Item key={note}>{asSentence(note)}</List.Item>
               ))}
             </List>
           )}

@@ -6,6 +6,7 @@ import { Moment } from '../../components/moment.tsx';
 import { Nothing } from '../../components/nothing.tsx';
 import { QueryView } from '../../components/query-view.tsx';
 import { Section } from '../../components/section.tsx';
+import { Told } from '../../components/told.tsx';
 
 /** What happened to it, the newest first. */
 export function Events({ name }: { name: string }) {
@@ -24,7 +25,9 @@ export function Events({ name }: { name: string }) {
                 {[...events].reverse().map((event, index) => (
                   // biome-ignore lint/suspicious/noArrayIndexKey: the same may happen twice in a moment
                   <Timeline.Item key={`${event.ts} ${index}`}>
-                    <Text size="sm">{event.text}</Text>
+                    <Text size="sm">
+                      <Told text={event.text} />
+                    </Text>
                     <Text size="xs" c="dimmed">
                       <Moment at={event.ts} as="date" /> · <Moment at={event.ts} />
                     </Text>

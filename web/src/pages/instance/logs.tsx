@@ -3,7 +3,7 @@ import { ArrowDown, Pause, Play, Search } from 'lucide-react';
 import { useEffect, useLayoutEffect, useRef, useState } from 'react';
 import type { Instance } from '../../api/types.ts';
 import { Section } from '../../components/section.tsx';
-import { clockTime, longDateTime } from '../../lib/format.ts';
+import { clockTime, longDateTime, shortName } from '../../lib/format.ts';
 import { isDeploying, isEnded } from '../../lib/states.ts';
 import { type NumberedLine, useLog } from '../../lib/use-log.ts';
 
@@ -121,7 +121,9 @@ export function Logs({ instance: { instanceName, replicas, state } }: { instance
               : log.status === 'connecting'
                 ? 'Reading …'
                 : log.status === 'ended'
-                  ? 'Nothing is left of it.'
+                  ? building
+                    ? 'The build printed nothing. What a replica prints goes with it, but for its last lines.'
+                    : 'Nothing is left of it.'
                   : 'It has printed nothing so far.'}
           </Text>
         ) : (
@@ -146,11 +148,6 @@ export function Logs({ instance: { instanceName, replicas, state } }: { instance
       </div>
     </Section>
   );
-}
-
-/** `NAME_instance_2` beside its instance's log is number 2. */
-function shortName(replica: string, instance: string): string {
-  return replica.startsWith(`${instance}_instance_`) ? `#${replica.slice(instance.length + 10)}` : replica;
 }
 
 function fresh(frozen: readonly NumberedLine[], now: readonly NumberedLine[]): string {

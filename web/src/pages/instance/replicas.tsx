@@ -5,6 +5,7 @@ import { type Column, DataTable } from '../../components/data-table.tsx';
 import { Nothing } from '../../components/nothing.tsx';
 import { Section } from '../../components/section.tsx';
 import { StateBadge } from '../../components/state-badge.tsx';
+import { Told } from '../../components/told.tsx';
 import { percent } from '../../lib/format.ts';
 import { healthyReplicas } from '../../lib/states.ts';
 
@@ -13,7 +14,7 @@ const COLUMNS: Column<Replica>[] = [
     title: 'Replica',
     head: true,
     cell: ({ name }) => (
-      <Text span size="sm" fw={600}>
+      <Text span size="sm" fw={600} className="name">
         {name}
       </Text>
     ),
@@ -37,9 +38,13 @@ const COLUMNS: Column<Replica>[] = [
     title: 'Why there',
     cell: ({ placement, reason }) => (
       <>
-        {reason && <Text size="sm">{reason}</Text>}
+        {reason && (
+          <Text size="sm">
+            <Told text={reason} />
+          </Text>
+        )}
         <Text size="sm" c="dimmed">
-          {placement}
+          <Told text={placement ?? ''} />
         </Text>
       </>
     ),

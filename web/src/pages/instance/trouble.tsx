@@ -2,6 +2,7 @@ import { Alert, Text } from '@mantine/core';
 import { ArrowUpCircle, OctagonX, TriangleAlert } from 'lucide-react';
 import { asSentence } from '../../api/client.ts';
 import type { Instance } from '../../api/types.ts';
+import { Told } from '../../components/told.tsx';
 import { plain } from '../../lib/ansi.ts';
 
 /** Why it failed or is degraded, with the last it said: before everything else. */
@@ -15,7 +16,9 @@ export function Trouble({ instance: { state, reason, lastLogLines } }: { instanc
       icon={<Icon size={18} aria-hidden="true" />}
       title={failed ? 'It failed' : state === 'degraded' ? 'It is degraded' : 'Note'}
     >
-      <Text size="sm">{asSentence(reason ?? 'It gave no reason; its events and logs may')}</Text>
+      <Text size="sm">
+        <Told text={asSentence(reason ?? 'It gave no reason; its events and logs may')} />
+      </Text>
       {lastLogLines && lastLogLines.length > 0 && (
         <>
           <Text size="sm" mt="sm" mb={4} fw={500}>
@@ -41,7 +44,11 @@ export function Rollout({ instance: { rollout } }: { instance: Instance }) {
       icon={<ArrowUpCircle size={18} aria-hidden="true" />}
       title={back ? `Version ${rollout.version} was taken back` : `Version ${rollout.version} is coming in`}
     >
-      {rollout.reason && <Text size="sm">{asSentence(rollout.reason)}</Text>}
+      {rollout.reason && (
+        <Text size="sm">
+          <Told text={asSentence(rollout.reason)} />
+        </Text>
+      )}
       {!back && <Text size="sm">The present version serves until the new one is healthy.</Text>}
     </Alert>
   );

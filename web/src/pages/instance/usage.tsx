@@ -6,6 +6,8 @@ import type { Mark } from '../../components/curve-marks.ts';
 import { Moment } from '../../components/moment.tsx';
 import { ProblemNotice } from '../../components/problem.tsx';
 import { Section } from '../../components/section.tsx';
+import { Told } from '../../components/told.tsx';
+import { shortName } from '../../lib/format.ts';
 import { mergePoints } from '../../lib/series.ts';
 import { useUsagePoints } from '../../live/store.ts';
 
@@ -27,10 +29,12 @@ export function UsageCurves({ name }: { name: string }) {
   const from = Date.now() - Number(minutes) * 60_000;
   const series = useMemo(() => {
     const past = new Map((metrics.data?.series ?? []).map(({ replica, points }) => [replica, points]));
-    return [...new Set([...past.keys(), ...live.keys()])]
-      .sort()
-      .map((replica) => ({ name: replica, points: mergePoints(past.get(replica) ?? [], live.get(replica) ?? []) }));
-  }, [metrics.data, live]);
+    return [...new Set([...past.keys(), ...live.keys()])].sort().map((replica) => ({
+      name: replica,
+      short: shortName(replica, name),
+      points: mergePoints(past.get(replica) ?? [], live.get(replica) ?? []),
+    }));
+  }, [metrics.data, live, name]);
   const marks = useMemo(
     () =>
       (events.data ?? [])
@@ -92,7 +96,7 @@ function MarkList({ marks }: { marks: readonly Mark[] }) {
         {marks.slice(first).map(({ at, text }, index) => (
           // biome-ignore lint/suspicious/noArrayIndexKey: the number is the mark's name
           <List.Item key={first + index}>
-            <Moment at={at} as="date" /> {text}
+            <Moment at={at} as="date" /> <Told text={text} />
           </List.Item>
         ))}
       </List>

@@ -1,4 +1,4 @@
-import { Anchor, Button, Group, SegmentedControl, Stack, Text, TextInput } from '@mantine/core';
+import { Anchor, Button, Group, NativeSelect, SegmentedControl, Stack, Text, TextInput } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { Boxes, Search } from 'lucide-react';
 import { Link, useSearchParams } from 'wouter';
@@ -11,7 +11,9 @@ import { Moment } from '../../components/moment.tsx';
 import { Nothing } from '../../components/nothing.tsx';
 import { QueryView } from '../../components/query-view.tsx';
 import { StateBadge } from '../../components/state-badge.tsx';
-import { healthyReplicas, isDeploying, isEnded, isServing } from '../../lib/states.ts';
+import { Told } from '../../components/told.tsx';
+import { title } from '../../lib/format.ts';
+import { healthyReplicas, isDeploying, isEnded, isServing, machinesOf } from '../../lib/states.ts';
 
 const FILTERS: Record<string, (instance: Instance) => boolean> = {
   all: () => true,
@@ -21,16 +23,18 @@ const FILTERS: Record<string, (instance: Instance) => boolean> = {
   ended: ({ state }) => isEnded(state),
 };
 
+const CHOICES = Object.keys(FILTERS).map((value) => ({ value, label: title(value) }));
+
 const COLUMNS: Column<Instance>[] = [
   {
     title: 'Name',
     head: true,
     cell: ({ instanceName, createdBy, createdAt }) => (
       <>
-        <Anchor component={Link} href={`/instances/${instanceName}`} fw={600}>
+        <Anchor component={Link} href={`/instances/${instanceName}`} fw={600} className="name">
           {instanceName}
         </Anchor>
-        <Text size="xs" c="dimmed">
+        <Text size="xs" c="dimmed" className="nowrap">
           by {createdBy}, <Moment at={createdAt} />
         </Text>
       </>
@@ -53,7 +57,7 @@ const COLUMNS: Column<Instance>[] = [
     title: 'Healthy',
     cell: (instance) =>
       isEnded(instance.state) ? null : (
-        <span className="tabular">
+        <span className="tabular nowrap">
           {healthyReplicas(instance)} of {instance.scale.min}
           {instance.scale.max > instance.scale.min && (
             <Text span c="dimmed" size="sm">
@@ -64,13 +68,13 @@ const COLUMNS: Column<Instance>[] = [
         </span>
       ),
   },
-  { title: 'Machine', cell: ({ node }) => node },
+  { title: 'Machine', cell: (instance) => machinesOf(instance).join(', ') || null },
   {
     title: 'Reason',
     cell: ({ reason }) =>
       reason ? (
         <Text size="sm" lineClamp={3} maw="24rem" title={reason}>
-          {asSentence(reason)}
+          <Told text={asSentence(reason)} />
         </Text>
       ) : null,
   },
@@ -106,17 +110,20 @@ export function InstanceList() {
           onChange={(event) => set('q', event.currentTarget.value)}
           style={{ flex: '1 1 12rem', maxWidth: '22rem' }}
         />
-        <div style={{ maxWidth: '100%', overflowX: 'auto' }}>
-          <SegmentedControl
-            aria-label="Which instances to show"
-            value={filter in FILTERS ? filter : 'all'}
-            onChange={(value) => set('show', value)}
-            data={Object.keys(FILTERS).map((value) => ({
-              value,
-              label: value.charAt(0).toUpperCase() + value.slice(1),
-            }))}
-          />
-        </div>
+        <SegmentedControl
+          aria-label="Which instances to show"
+          visibleFrom="sm"
+          value={filter in FILTERS ? filter : 'all'}
+          onChange={(value) => set('show', value)}
+          data={CHOICES}
+        />
+        <NativeSelect
+          aria-label="Which instances to show"
+          hiddenFrom="sm"
+          value={filter in FILTERS ? filter : 'all'}
+          onChange={(event) => set('show', event.currentTarget.value)}
+          data={CHOICES}
+        />
       </Group>
       <QueryView query={query} what="The instances">
         {(instances) => (

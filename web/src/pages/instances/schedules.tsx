@@ -12,6 +12,7 @@ import { Nothing } from '../../components/nothing.tsx';
 import { OccurrenceText } from '../../components/occurrence-text.tsx';
 import { QueryView } from '../../components/query-view.tsx';
 import { StateBadge } from '../../components/state-badge.tsx';
+import { Told } from '../../components/told.tsx';
 import { recurrenceText } from '../../lib/recurrence.ts';
 import { useAction } from '../../lib/use-action.ts';
 
@@ -22,11 +23,11 @@ const COLUMNS: Column<Schedule>[] = [
     cell: ({ instanceName, createdBy, state }) => (
       <>
         {state === 'active' ? (
-          <Anchor component={Link} href={`/instances/${instanceName}`} fw={600}>
+          <Anchor component={Link} href={`/instances/${instanceName}`} fw={600} className="name">
             {instanceName}
           </Anchor>
         ) : (
-          <Text fw={600} span>
+          <Text fw={600} span className="name">
             {instanceName}
           </Text>
         )}
@@ -59,8 +60,8 @@ const COLUMNS: Column<Schedule>[] = [
     title: 'Last outcome',
     cell: ({ lastOutcome }) =>
       lastOutcome ? (
-        <Text size="sm" maw="20rem">
-          {asSentence(lastOutcome.text)}{' '}
+        <Text size="sm" maw="20rem" c={lastOutcome.failed ? 'red' : undefined}>
+          <Told text={asSentence(lastOutcome.text)} />{' '}
           <Text span size="xs" c="dimmed">
             <Moment at={lastOutcome.at} />
           </Text>

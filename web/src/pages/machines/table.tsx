@@ -7,6 +7,7 @@ import { type Column, DataTable } from '../../components/data-table.tsx';
 import { Moment } from '../../components/moment.tsx';
 import { Sparkline } from '../../components/sparkline.tsx';
 import { StateBadge } from '../../components/state-badge.tsx';
+import { Told } from '../../components/told.tsx';
 import { percent } from '../../lib/format.ts';
 import { useIsAdmin } from '../../lib/session.ts';
 import { needsRoom } from '../../lib/states.ts';
@@ -25,7 +26,11 @@ const COLUMNS: Column<Machine>[] = [
         <Text size="xs" c="dimmed" className="mono">
           {address}
         </Text>
-        {reason && <Text size="sm">{reason}</Text>}
+        {reason && (
+          <Text size="sm">
+            <Told text={reason} />
+          </Text>
+        )}
       </>
     ),
   },

@@ -10,6 +10,7 @@ import { ProblemNotice } from '../../components/problem.tsx';
 import { Rows } from '../../components/query-view.tsx';
 import { Section } from '../../components/section.tsx';
 import { StateBadge } from '../../components/state-badge.tsx';
+import { Told } from '../../components/told.tsx';
 import { type Concern, concerns } from '../../lib/concerns.ts';
 
 const SHOWN = 8;
@@ -74,7 +75,7 @@ function Row({ concern: { kind, name, state, reason, href, at } }: { concern: Co
           <StateBadge state={state} />
         </Group>
         <Text size="sm" lineClamp={3}>
-          {asSentence(reason)}
+          <Told text={asSentence(reason)} />
           {at && (
             <Text span size="sm" c="dimmed">
               {' '}

@@ -8,6 +8,7 @@ import { useConfirm } from '../../components/confirm.tsx';
 import { Moment } from '../../components/moment.tsx';
 import { QueryView, Rows } from '../../components/query-view.tsx';
 import { StateBadge } from '../../components/state-badge.tsx';
+import { Told } from '../../components/told.tsx';
 import { useIsAdmin } from '../../lib/session.ts';
 import { useAction } from '../../lib/use-action.ts';
 
@@ -33,7 +34,7 @@ export function PlatformCard() {
                 <StateBadge state={status.status} size="lg" />
               </Group>
               <Text size="sm" c="dimmed" mt={4}>
-                {status.reason ? asSentence(status.reason) : MEANING[status.status]} Since{' '}
+                {status.reason ? <Told text={asSentence(status.reason)} /> : MEANING[status.status]} Since{' '}
                 <Moment at={status.since} as="date" />.
               </Text>
             </Box>

@@ -7,6 +7,7 @@ import { Moment } from '../../components/moment.tsx';
 import { Nothing } from '../../components/nothing.tsx';
 import { Rows } from '../../components/query-view.tsx';
 import { Section } from '../../components/section.tsx';
+import { Told } from '../../components/told.tsx';
 import { useNews } from '../../live/store.ts';
 
 const SHOWN = 8;
@@ -40,7 +41,7 @@ export function RecentEvents() {
                   <Anchor component={Link} href={`/instances/${instance}`} fw={600}>
                     {instance}
                   </Anchor>{' '}
-                  {text}
+                  <Told text={text} />
                 </Text>
                 <Text size="xs" c="dimmed" style={{ flex: 'none' }}>
                   <Moment at={at} />

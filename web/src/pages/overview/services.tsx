@@ -8,6 +8,7 @@ import { Moment } from '../../components/moment.tsx';
 import { QueryView } from '../../components/query-view.tsx';
 import { Section } from '../../components/section.tsx';
 import { StateBadge } from '../../components/state-badge.tsx';
+import { Told } from '../../components/told.tsx';
 import { title } from '../../lib/format.ts';
 
 const HEALTH = { ok: 'Ok', failing: 'Failing', unknown: 'Not known yet' };
@@ -42,7 +43,15 @@ const COLUMNS: Column<Service>[] = [
     title: 'Address',
     cell: ({ address, node }) => <span className="mono nowrap">{node ? `${node} · ${address}` : address}</span>,
   },
-  { title: 'Reason', cell: ({ reason }) => (reason ? <Text size="sm">{asSentence(reason)}</Text> : null) },
+  {
+    title: 'Reason',
+    cell: ({ reason }) =>
+      reason ? (
+        <Text size="sm">
+          <Told text={asSentence(reason)} />
+        </Text>
+      ) : null,
+  },
 ];
 
 export function Services() {
