@@ -56,6 +56,6 @@ describe('zipFolder', () => {
 
   test('the sample app fits', async () => {
     const { files } = await zipFolder(fileURLToPath(new URL('../../examples/room-comfort', import.meta.url)));
-    assert.deepEqual(files, ['app.json', 'comfort.js', 'main.js', 'page.html', 'readings.js']);
+    assert.deepEqual(files, ['README.md', 'app.json', 'comfort.js', 'main.js', 'page.html', 'readings.js']);
   });
 });

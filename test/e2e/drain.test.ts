@@ -172,6 +172,17 @@ describe('draining machines', () => {
       const unknown = await refused(await api.request('POST', `/api/nodes/node9/${verb}/`, {}), 404, 'AVK_NOT_FOUND');
       assert.match(unknown.detail, /no machine node9; there is node1, node2, node3/);
     }
+    // The node manager's own port takes an administrator's word, too, and repeating it is harmless.
+    const own = apiWith(`http://127.0.0.1:${home.slot.port + 3}`, api.token);
+    for (const [verb, state] of [
+      ['drain', /^drain(ing|ed)$/],
+      ['resume', /^ready$/],
+      ['resume', /^ready$/],
+    ] as const) {
+      const answer = await own.request('POST', `/nodes/node3/${verb}`);
+      assert.equal(answer.status, 202);
+      assert.match(((await answer.json()) as { state: string }).state, state);
+    }
     const dora = await newUser(platform.url, api, 'Dora', 'developer');
     await refused(await dora.request('POST', '/api/nodes/node1/drain/', {}), 403, 'AVK_FORBIDDEN');
     assert.equal((await nodeNamed('node1'))?.state, 'ready');

@@ -79,7 +79,12 @@ export function nodeRoutes(app: HttpApp, deps: { client: ServiceClient }): void 
     '/api/nodes/',
     {
       config: { access: 'admin' },
-      schema: { tags, summary: 'Adds a machine; refused on an embedded platform', description },
+      schema: {
+        tags,
+        summary: 'Adds a machine; refused on an embedded platform',
+        description,
+        response: { 202: wished },
+      },
     },
     embedded,
   );
@@ -87,7 +92,13 @@ export function nodeRoutes(app: HttpApp, deps: { client: ServiceClient }): void 
     '/api/nodes/:name',
     {
       config: { access: 'admin' },
-      schema: { tags, summary: 'Removes a machine; refused on an embedded platform', description, params },
+      schema: {
+        tags,
+        summary: 'Removes a machine; refused on an embedded platform',
+        description,
+        params,
+        response: { 202: wished },
+      },
     },
     embedded,
   );

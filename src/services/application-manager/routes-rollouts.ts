@@ -4,10 +4,12 @@ import { callerOf, type HttpApp } from '../../kernel/http/app.ts';
 import type { Database } from '../../ports/database.ts';
 import { acceptedSchema } from './accepted.ts';
 import { ownInstance } from './access.ts';
+import { INSTANCE } from './examples.ts';
 import type { Rollouts } from './rollouts.ts';
 import type { ApplicationManagerTables } from './store.ts';
 
-const version = z.string().min(1).max(64);
+const version = z.string().min(1).max(64).meta({ example: '1.1.0' });
+const instanceName = nameSchema.meta({ example: INSTANCE.instanceName });
 
 /** `/api/deployedApps/upgrade`, `rollback`, `restart`: another version, or new replicas, behind the same address. */
 export function rolloutRoutes(
@@ -29,9 +31,12 @@ itself; \`rollout\` of the instance says how it goes. Repeating it is harmless, 
         summary: 'Brings an instance to another version of its app',
         description: `${description} The settings are kept, as far as the version has them; \`config\` changes some.`,
         body: z.strictObject({
-          instanceName: nameSchema,
+          instanceName,
           version,
-          config: z.record(z.string(), z.unknown()).optional(),
+          config: z
+            .record(z.string(), z.unknown())
+            .optional()
+            .meta({ example: { THRESHOLD: 25 } }),
         }),
         response: { 202: acceptedSchema },
       },
@@ -51,7 +56,7 @@ itself; \`rollout\` of the instance says how it goes. Repeating it is harmless, 
         tags,
         summary: 'Brings an instance back to the version that ran before, or to the one named',
         description,
-        body: z.strictObject({ instanceName: nameSchema, version: version.optional() }),
+        body: z.strictObject({ instanceName, version: version.optional() }),
         response: { 202: acceptedSchema },
       },
     },
@@ -69,7 +74,7 @@ itself; \`rollout\` of the instance says how it goes. Repeating it is harmless, 
         tags,
         summary: 'Replaces the replicas of an instance by new ones of the same version',
         description,
-        body: z.strictObject({ instanceName: nameSchema }),
+        body: z.strictObject({ instanceName }),
         response: { 202: acceptedSchema },
       },
     },

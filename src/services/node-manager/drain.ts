@@ -15,7 +15,9 @@ export async function recallWishes(database: Database<NodeManagerTables>, fleet:
 }
 
 const params = z.object({ name: z.string().min(1).max(63) });
-const answer = z.object({ name: z.string(), state: z.enum(NODE_STATES) });
+const answer = z
+  .object({ name: z.string(), state: z.enum(NODE_STATES) })
+  .meta({ example: { name: 'node1', state: 'draining' } });
 
 /** What an operator wants of a machine: empty, for work on it, or in use again. */
 export function drainRoutes(
@@ -88,8 +90,10 @@ export function drainRoutes(
         summary: 'Says why replicas do not leave a machine that is to be empty, or with null that they do',
         description: 'Called by the load balancer every few seconds, as long as it is so.',
         params,
-        body: z.object({ reason: z.string().min(1).max(2000).nullable() }),
-        response: { 200: z.string() },
+        body: z
+          .object({ reason: z.string().min(1).max(2000).nullable() })
+          .meta({ example: { reason: '1 replica has nowhere to go: no machine can take it' } }),
+        response: { 200: z.string().meta({ example: 'Success' }) },
       },
     },
     async (request) => {
