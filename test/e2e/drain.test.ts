@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { type Api, type Instance, signIn } from '../support/api.ts';
+import { type Api, apiWith, type Instance, signIn } from '../support/api.ts';
 import { webApp } from '../support/apps.ts';
 import { busy } from '../support/busy.ts';
 import { eventually } from '../support/eventually.ts';
