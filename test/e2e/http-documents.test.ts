@@ -78,7 +78,7 @@ describe('the load balancer’s four documents', () => {
   const platformApi = (): Api => apiWith(platform.url, admin.token);
   /** Without the platform's own services, which are listed by their folder's name. */
   const document = async (name: string): Promise<Entry[]> =>
-    (await user.get<Entry[]>(`/${name}`))
+    (await admin.get<Entry[]>(`/${name}`))
       .filter(({ appName }) => !FOLDERS.includes(String(appName)))
       .map((entry) =>
         'hosted_apps' in entry
@@ -100,7 +100,9 @@ describe('the load balancer’s four documents', () => {
   }
 
   test('the platform’s own services are listed by their folder’s name, at the ports that they have', async () => {
-    const details = (await user.get<Entry[]>('/AppDetails')).filter(({ appName }) => FOLDERS.includes(String(appName)));
+    const details = (await admin.get<Entry[]>('/AppDetails')).filter(({ appName }) =>
+      FOLDERS.includes(String(appName)),
+    );
     assert.deepEqual(details.map(({ appName }) => String(appName)).sort(), FOLDERS.toSorted());
     for (const entry of details) {
       assert.deepEqual(Object.keys(entry).sort(), APP_KEYS);
@@ -109,9 +111,9 @@ describe('the load balancer’s four documents', () => {
       const hello = await (await fetch(`http://127.0.0.1:${port}/home`)).text();
       assert.equal(hello.replace('Hi, this is ', '').replaceAll(' ', ''), entry.appName);
     }
-    const hosted = (await user.get<Entry[]>('/VmDetails')).flatMap((vm) => vm.hosted_apps as string[]);
+    const hosted = (await admin.get<Entry[]>('/VmDetails')).flatMap((vm) => vm.hosted_apps as string[]);
     assert.deepEqual(hosted.toSorted(), FOLDERS.toSorted());
-    const health = (await user.get<Entry[]>('/AppHealth')).map(({ appName }) => appName);
+    const health = (await admin.get<Entry[]>('/AppHealth')).map(({ appName }) => appName);
     assert.ok(FOLDERS.every((folder) => health.includes(folder)));
   });
 
@@ -261,10 +263,11 @@ describe('the load balancer’s four documents', () => {
     await refused(await admin.request('POST', '/deregisterApp', ['Legacy']), 422, 'AVK_UNACCEPTABLE');
   });
 
-  test('they are read with a user’s token, and not without one', async () => {
+  test('they name everybody’s instances: an administrator’s token reads them, no other', async () => {
     for (const name of ['VmDetails', 'AppDetails', 'AppHealth', 'NginxPort']) {
       await refused(await fetch(`http://127.0.0.1:${home.slot.port + 4}/${name}`), 401, 'AVK_UNAUTHENTICATED');
-      assert.equal((await user.request('GET', `/${name}/`)).status, 200, 'a trailing slash is harmless');
+      await refused(await user.request('GET', `/${name}`), 403, 'AVK_FORBIDDEN');
+      assert.equal((await admin.request('GET', `/${name}/`)).status, 200, 'a trailing slash is harmless');
     }
   });
 });

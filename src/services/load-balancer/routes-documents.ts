@@ -41,7 +41,7 @@ export function documentRoutes(app: HttpApp, deps: DocumentRouteDeps): void {
   app.get(
     '/VmDetails',
     {
-      config: { access: 'user', legacy: true },
+      config: { access: 'admin', legacy: true },
       schema: {
         tags,
         summary: 'VmDetails.json: the machines, what is on each, and its next free port',
@@ -67,7 +67,7 @@ export function documentRoutes(app: HttpApp, deps: DocumentRouteDeps): void {
   app.get(
     '/AppDetails',
     {
-      config: { access: 'user', legacy: true },
+      config: { access: 'admin', legacy: true },
       schema: {
         tags,
         summary: 'AppDetails.json: what is registered, where it runs and at which ports',
@@ -81,7 +81,7 @@ export function documentRoutes(app: HttpApp, deps: DocumentRouteDeps): void {
   app.get(
     '/AppHealth',
     {
-      config: { access: 'user', legacy: true },
+      config: { access: 'admin', legacy: true },
       schema: {
         tags,
         summary: 'AppHealth.json: a sentence about every container',
@@ -95,7 +95,7 @@ export function documentRoutes(app: HttpApp, deps: DocumentRouteDeps): void {
   app.get(
     '/NginxPort',
     {
-      config: { access: 'user', legacy: true },
+      config: { access: 'admin', legacy: true },
       schema: {
         tags,
         summary: 'NginxPort.json: the public port that the next app gets',
