@@ -8,15 +8,19 @@ const time = z.string().min(1).max(64);
 
 /** A schedule as it is asked for, over HTTP and in messages. */
 export const scheduleInputShape = {
-  start: time.describe('RFC 3339, or local time of the zone such as 2026-11-22T08:00'),
-  end: time.nullish().describe('The same; absent: it runs until it is stopped. With a recurrence, the first one’s end'),
+  start: time.meta({
+    description: 'RFC 3339, or local time of the zone such as 2026-11-22T08:00',
+    example: '2026-11-23T08:00',
+  }),
+  end: time.nullish().meta({
+    description: 'The same; absent: it runs until it is stopped. With a recurrence, the first one’s end',
+    example: '2026-11-23T18:00',
+  }),
   timezone: z.string().min(1).max(64).default('UTC').describe('IANA name, such as Europe/Berlin'),
-  recurrence: z
-    .string()
-    .min(1)
-    .max(500)
-    .nullish()
-    .describe('A rule of RFC 5545 (FREQ=WEEKLY;BYDAY=MO) or five-field cron (0 8 * * 1-5)'),
+  recurrence: z.string().min(1).max(500).nullish().meta({
+    description: 'A rule of RFC 5545 (FREQ=WEEKLY;BYDAY=MO) or five-field cron (0 8 * * 1-5)',
+    example: '0 8 * * 1-5',
+  }),
   until: time.nullish().describe('No occurrence starts later'),
   overlap: z.enum(['skip', 'replace']).default('skip').describe('When the occurrence before still runs'),
   missed: z.enum(['once', 'skip']).default('once').describe('When the platform did not run at the start'),

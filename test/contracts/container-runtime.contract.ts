@@ -4,13 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { PassThrough } from 'node:stream';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import type { AvkError, ErrorCode } from '../../src/domain/errors.ts';
-import {
-  type HealthCheck,
-  healthSchema,
-  type Manifest,
-  manifestSchema,
-  type Runtime,
-} from '../../src/domain/manifest.ts';
+import { type HealthCheck, healthSchema, type Manifest, manifestSchema } from '../../src/domain/manifest.ts';
 import type {
   ContainerInfo,
   ContainerRuntime,
@@ -20,6 +14,7 @@ import type {
 } from '../../src/ports/container-runtime.ts';
 import { eventually } from '../support/eventually.ts';
 import { bundleOf } from '../support/zip.ts';
+import { GREETERS } from './container-runtime.greeters.ts';
 
 /** A runtime on a machine of its own, or as good as. */
 export interface RuntimeHarness {
@@ -66,32 +61,6 @@ const FILES = {
 
 const manifest = manifestSchema.parse({ name: 'probe', version: '1.0.0', runtime: 'node', entry: 'main.js' });
 
-const PYTHON_MAIN = `
-import http.server, os, signal, sys
-class Handler(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(('hello ' + os.environ['GREETED']).encode())
-signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-print('python is up')
-http.server.ThreadingHTTPServer(('', int(os.environ['PORT'])), Handler).serve_forever()
-`;
-
-/** An app of each runtime that greets GREETED, and how it is asked to. */
-const GREETERS: { runtime: Runtime; entry: string; path: string; answer: RegExp; files: Record<string, string> }[] = [
-  { runtime: 'node', entry: 'main.js', path: '/', answer: /^hello \d+$/, files: FILES },
-  { runtime: 'python', entry: 'main.py', path: '/', answer: /^hello world$/, files: { 'main.py': PYTHON_MAIN } },
-  {
-    runtime: 'static',
-    entry: 'index.html',
-    path: '/avishkar-config.json',
-    answer: /^{"GREETED":"world"}\s*$/,
-    files: { 'index.html': '<p>hello</p>' },
-  },
-  // A machine with Docker has some image to begin with; which one is for its own suite to say.
-  { runtime: 'dockerfile', entry: 'Dockerfile', path: '/', answer: /^/, files: { Dockerfile: 'FROM scratch' } },
-];
 const IMAGE = 'probe:1.0.0-0a1b2c3d';
 
 /** What every ContainerRuntime promises; with apps of runtime `node` where the runtime makes no difference. */

@@ -26,7 +26,7 @@ interface Entry {
 const ASKING = ['/api/baseApp/checkfilename/', '/api/schedules/preview/'];
 /** Not a call that changes something itself, or written down as what it is: signing in. */
 const APART = ['/api/auth/login/', '/login', '/credentials/check', '/audit'];
-const ACTING_GETS = ['/start', '/stop', '/registerApp', '/deregisterApp', '/nodemgr/log'];
+const ACTING_GETS = ['/api/platform/backup/', '/start', '/stop', '/registerApp', '/deregisterApp', '/nodemgr/log'];
 const PLANTED = 'planted-3kV9-secret';
 
 describe('the audit log', () => {

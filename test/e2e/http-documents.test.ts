@@ -35,6 +35,18 @@ const SENTENCE =
   /^container - (\S+) is (healthy|unhealthy); RAM utilizatoin = (\d+(?:\.\d+)?)% ; CPU utilization = (\d+(?:\.\d+)?)%$/;
 
 /** What the starting document's VmDetails.json, AppDetails.json, AppHealth.json and NginxPort.json hold. */
+const FOLDERS = [
+  'ApplicationManager',
+  'PlatformInitializer',
+  'DeploymentManager',
+  'NodeManager',
+  'LoadBalancer',
+  'Scheduler',
+  'SensorManager',
+  'FaultMonitor',
+  'Authenticator',
+];
+
 describe('the load balancer’s four documents', () => {
   let home: Home;
   let platform: TestPlatform;
@@ -64,7 +76,15 @@ describe('the load balancer’s four documents', () => {
   });
 
   const platformApi = (): Api => apiWith(platform.url, admin.token);
-  const document = (name: string): Promise<Entry[]> => user.get<Entry[]>(`/${name}`);
+  /** Without the platform's own services, which are listed by their folder's name. */
+  const document = async (name: string): Promise<Entry[]> =>
+    (await user.get<Entry[]>(`/${name}`))
+      .filter(({ appName }) => !FOLDERS.includes(String(appName)))
+      .map((entry) =>
+        'hosted_apps' in entry
+          ? { ...entry, hosted_apps: (entry.hosted_apps as string[]).filter((app) => !FOLDERS.includes(app)) }
+          : entry,
+      );
   const entryOf = async (name: string, app: string): Promise<Entry | undefined> =>
     (await document(name)).find(({ appName }) => appName === app);
 
@@ -78,6 +98,22 @@ describe('the load balancer’s four documents', () => {
       return healthy.length === replicas ? instance : null;
     });
   }
+
+  test('the platform’s own services are listed by their folder’s name, at the ports that they have', async () => {
+    const details = (await user.get<Entry[]>('/AppDetails')).filter(({ appName }) => FOLDERS.includes(String(appName)));
+    assert.deepEqual(details.map(({ appName }) => String(appName)).sort(), FOLDERS.toSorted());
+    for (const entry of details) {
+      assert.deepEqual(Object.keys(entry).sort(), APP_KEYS);
+      const [port] = entry.hostPorts as number[];
+      assert.equal(entry.nginxPort, port);
+      const hello = await (await fetch(`http://127.0.0.1:${port}/home`)).text();
+      assert.equal(hello.replace('Hi, this is ', '').replaceAll(' ', ''), entry.appName);
+    }
+    const hosted = (await user.get<Entry[]>('/VmDetails')).flatMap((vm) => vm.hosted_apps as string[]);
+    assert.deepEqual(hosted.toSorted(), FOLDERS.toSorted());
+    const health = (await user.get<Entry[]>('/AppHealth')).map(({ appName }) => appName);
+    assert.ok(FOLDERS.every((folder) => health.includes(folder)));
+  });
 
   test('before anything is registered they list the machines and the first public port', async () => {
     const vms = await document('VmDetails');

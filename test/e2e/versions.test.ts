@@ -103,7 +103,7 @@ describe('versions come and go', () => {
     const name = await dora.deploy('used', { version: '1.0.0', instanceName: 'user-of-it' });
     await dora.reaches(name, 'running');
     const conflict = await refused(await remove(dora, 'used', '1.0.0'), 409, 'AVK_CONFLICT');
-    assert.match(conflict.detail, /used 1\.0\.0 is used by user-of-it; stop that first/);
+    assert.match(conflict.detail, /used 1\.0\.0 is used by user-of-it; stop or delete that first/);
     await dora.stop(name);
     await dora.reaches(name, 'stopped');
     await dora.deploy('used', { version: '2.0.0', instanceName: name });

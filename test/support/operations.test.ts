@@ -23,7 +23,7 @@ const app = await createHttpApp({
 });
 const schema = { params: z.object({ name: z.string().max(3) }) };
 for (const [path, access] of [['/public/:name', 'user'], ['/relayed/:name', 'user'], ['/internal/:name', 'service'], ['/never/:name', 'user']])
-  app.get(path, { config: { access }, schema }, async () => 'ok');
+  app.get(path, { config: { access, scope: 'deploy' }, schema }, async () => 'ok');
 const user = (await tokens.issue({ kind: 'user', name: 'u', role: 'user' }, 60)).token;
 const service = (await tokens.issue({ kind: 'service', name: 's' }, 60)).token;
 const ask = (url, token) => app.inject({ url, headers: token ? { authorization: 'Bearer ' + token } : {} });

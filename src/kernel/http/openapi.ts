@@ -7,7 +7,7 @@ import { problemSchema } from './problem.ts';
 
 /** The chapters of the API, in the order to read them. A route names one of them in `schema.tags`. */
 const TAGS: readonly (readonly [name: string, description: string])[] = [
-  ['users', 'Signing in, and who may: users, roles, passwords.'],
+  ['users', 'Signing in and out, and who may: users, roles, passwords.'],
   ['tokens', 'API tokens for programs: limited in what they may do and for how long, shown once.'],
   ['apps', 'The catalogue: uploading apps, their versions and manifests.'],
   ['instances', 'Deployed apps: deploy, watch, scale, upgrade, stop; their logs, events and figures.'],
@@ -20,7 +20,7 @@ const TAGS: readonly (readonly [name: string, description: string])[] = [
   ['registration', 'Apps that are to be served by the load balancer: their public address, and its end.'],
   ['documents', "The load balancer's four documents, in the starting document's shapes."],
   ['builds', 'What building an app printed.'],
-  ['checks', 'How the health checks of the services went.'],
+  ['health', 'How the health checks of the services went.'],
   ['common', 'What every service answers.'],
 ];
 

@@ -1,5 +1,6 @@
 import { AvkError } from '../../domain/errors.ts';
 import { DEPLOYING, ENDED, type InstanceSpec } from '../../domain/instance.ts';
+import { type Runtime, unsupportedRuntime } from '../../domain/manifest.ts';
 import { keepSettings, type Settings } from '../../domain/settings.ts';
 import type { Events } from '../../kernel/events.ts';
 import type { Messenger, Unit } from '../../kernel/messenger.ts';
@@ -50,6 +51,8 @@ export interface RolloutsDeps {
   secrets: SecretBox;
   clock: Clock;
   random: Random;
+  /** The kinds of apps that the machines can run. */
+  runtimes: readonly Runtime[];
 }
 
 interface Wish {
@@ -102,7 +105,9 @@ export function createRollouts(deps: RolloutsDeps): Rollouts {
   ): Promise<Accepted> {
     const app = await readBaseApp(unit.tx, row.app_name, wish.version);
     if (!app) throw await unknownApp(unit.tx, row.app_name, wish.version);
-    const { settings, dropped } = keepSettings(manifestOf(app), wish.kept, wish.given);
+    const manifest = manifestOf(app);
+    if (!deps.runtimes.includes(manifest.runtime)) throw unsupportedRuntime(manifest.runtime, deps.runtimes);
+    const { settings, dropped } = keepSettings(manifest, wish.kept, wish.given);
     const current = underWay(row);
     const version = current?.wanted.spec.version ?? row.version;
     if (wish.kind !== 'restart' && version === app.version && sameSettings(presentSettings(row), settings)) {

@@ -17,28 +17,33 @@ export interface ScheduleRouteDeps {
   known: (scheduleId: string) => Promise<void>;
 }
 
-const window = z.object({ start: z.string(), end: z.string().nullable() });
-const preview = z.object({ schedule: scheduleSchema, next: z.array(window), notes: z.array(z.string()) });
+const SCHEDULE_ID = '1c9f3b52-7d0e-4f7a-9d58-2f6f0a9be1c4';
+const window = z.object({
+  start: z.string().meta({ example: '2026-11-23T07:00:00.000Z' }),
+  end: z.string().nullable().meta({ example: '2026-11-23T17:00:00.000Z' }),
+});
+const notes = z.array(z.string().meta({ example: 'in Europe/Berlin the clock goes forward on 2027-03-28' }));
+const preview = z.object({ schedule: scheduleSchema, next: z.array(window), notes });
 
 /** SCHEDULE of the API. */
 const scheduleView = z.object({
-  scheduleId: z.string(),
-  instanceName: z.string(),
-  appName: z.string(),
-  version: z.string().nullable(),
-  start: z.string(),
-  end: z.string().nullable(),
-  timezone: z.string(),
-  recurrence: z.string().nullable(),
-  until: z.string().nullable(),
+  scheduleId: z.string().meta({ example: SCHEDULE_ID }),
+  instanceName: z.string().meta({ example: 'room-comfort-1' }),
+  appName: z.string().meta({ example: 'room-comfort' }),
+  version: z.string().nullable().meta({ example: '1.0.0' }),
+  start: z.string().meta({ example: '2026-11-23T07:00:00.000Z' }),
+  end: z.string().nullable().meta({ example: '2026-11-23T17:00:00.000Z' }),
+  timezone: z.string().meta({ example: 'Europe/Berlin' }),
+  recurrence: z.string().nullable().meta({ example: '0 8 * * 1-5' }),
+  until: z.string().nullable().meta({ example: null }),
   overlap: z.enum(['skip', 'replace']),
   missed: z.enum(['once', 'skip']),
   paused: z.boolean(),
   state: z.enum(['waiting', 'active', 'paused', 'ended']),
   next: z.array(window),
   lastOutcome: z.object({ at: z.string(), text: z.string(), failed: z.boolean() }).optional(),
-  createdAt: z.string(),
-  createdBy: z.string(),
+  createdAt: z.string().meta({ example: '2026-11-22T08:00:00.000Z' }),
+  createdBy: z.string().meta({ example: 'alice' }),
 });
 type ScheduleView = z.infer<typeof scheduleView>;
 
@@ -100,10 +105,10 @@ export function scheduleRoutes(app: HttpApp, deps: ScheduleRouteDeps): void {
         body: z.strictObject({ ...deployShape, ...scheduleInputShape }),
         response: {
           201: z.object({
-            scheduleId: z.string(),
-            instanceName: z.string(),
+            scheduleId: z.string().meta({ example: SCHEDULE_ID }),
+            instanceName: z.string().meta({ example: 'room-comfort-1' }),
             next: z.array(window),
-            notes: z.array(z.string()),
+            notes,
           }),
         },
       },
@@ -207,7 +212,9 @@ export function scheduleRoutes(app: HttpApp, deps: ScheduleRouteDeps): void {
         description,
         params,
         querystring: z.object({ stop: z.stringbool().default(false) }),
-        response: { 200: z.object({ detail: z.string() }) },
+        response: {
+          200: z.object({ detail: z.string().meta({ example: 'the schedule is deleted; room-comfort-1 runs on' }) }),
+        },
       },
     },
     async (request) => {

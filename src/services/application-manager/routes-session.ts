@@ -16,10 +16,13 @@ export interface SessionRouteDeps {
   openRegistration: boolean;
 }
 
-const tags = ['session'];
+const tags = ['users'];
 const description = 'Called by the front end and the CLI.';
 const empty = z.strictObject({});
-const login = z.object({ token: z.string(), role: z.enum(ROLES), expiresAt: z.string() });
+const EXAMPLE_LOGIN = { token: 'eyJhbGciOi…', role: 'user', expiresAt: '2026-11-22T20:00:00.000Z' } as const;
+const login = z
+  .object({ token: z.string(), role: z.enum(ROLES), expiresAt: z.string() })
+  .meta({ example: EXAMPLE_LOGIN });
 
 /** `/api/auth/…` and `/api/users/me/…`: signing in and out, and what people do with their own account. */
 export function sessionRoutes(app: HttpApp, { client, clock, openRegistration }: SessionRouteDeps): void {
@@ -32,7 +35,9 @@ export function sessionRoutes(app: HttpApp, { client, clock, openRegistration }:
         summary: 'Signs in; the token goes into the header Authorization: Bearer TOKEN',
         description: `${description} With the header \`X-Avishkar-Session: cookie\` it also sets the front end’s session cookie.`,
         headers: z.looseObject({ 'x-avishkar-session': z.string().optional() }),
-        body: z.strictObject({ username: z.string().min(1).max(63), password: z.string().min(1).max(1000) }),
+        body: z
+          .strictObject({ username: z.string().min(1).max(63), password: z.string().min(1).max(1000) })
+          .meta({ example: { username: 'alice', password: 'correct horse battery staple' } }),
         response: { 200: login },
       },
     },
@@ -80,7 +85,7 @@ export function sessionRoutes(app: HttpApp, { client, clock, openRegistration }:
           password: passwordSchema,
           role: z.enum(ROLES).default('user'),
         }),
-        response: { 201: z.object({ username: z.string(), role: z.enum(ROLES) }) },
+        response: { 201: z.object({ username: z.string().meta({ example: 'alice' }), role: z.enum(ROLES) }) },
       },
     },
     async (request, reply) => {
@@ -112,7 +117,10 @@ export function sessionRoutes(app: HttpApp, { client, clock, openRegistration }:
         tags,
         summary: 'Changes one’s own password; one’s other sessions end',
         description,
-        body: z.strictObject({ currentPassword: z.string().min(1).max(1000), newPassword: passwordSchema }),
+        body: z.strictObject({
+          currentPassword: z.string().min(1).max(1000).meta({ example: 'winter is coming' }),
+          newPassword: passwordSchema,
+        }),
         response: { 200: empty },
       },
     },

@@ -10,6 +10,7 @@ import type { Database } from '../../ports/database.ts';
 import type { Random } from '../../ports/random.ts';
 import { maySee } from './access.ts';
 import { type DeployRequest, type Instances, MESSAGES_OWNER } from './instances.ts';
+import { requireStarted } from './platform-gate.ts';
 import { changeSchedule, readKept, readScheduleRow, readSchedules, type ScheduleRow } from './schedule-store.ts';
 import { type ApplicationManagerTables, type InstanceRow, readInstance } from './store.ts';
 import { type LiveEvent, note } from './timeline.ts';
@@ -121,6 +122,7 @@ export function createSchedules(deps: SchedulesDeps): Schedules {
     async create(request, schedule, by) {
       const id = random.uuid();
       return messenger.transaction(async (unit) => {
+        await requireStarted(unit.tx);
         const mayReplace = (before: InstanceRow): boolean => before.created_by === by.name;
         const made = await keep(unit, id, request, schedule, { name: by.name, mayReplace });
         const start = new Date(schedule.start).toISOString();

@@ -10,7 +10,7 @@ import type { Clock } from '../../ports/clock.ts';
 import type { Log } from '../../ports/log.ts';
 import type { Random } from '../../ports/random.ts';
 import type { ClearContext } from './clear-saga.ts';
-import type { ApplicationManagerTables } from './store.ts';
+import { type ApplicationManagerTables, readBaseApp } from './store.ts';
 import type { LiveEvent } from './timeline.ts';
 
 type T = ApplicationManagerTables;
@@ -75,7 +75,10 @@ export function createVersions(deps: VersionsDeps): Versions {
         const users = (await usesOf(unit, appKey)).filter((use) => use.version === version);
         if (users.length > 0) {
           const names = [...new Set(users.map((use) => use.by))].join(', ');
-          throw new AvkError('AVK_CONFLICT', `${row.name} ${row.version} is used by ${names}; stop that first`);
+          throw new AvkError(
+            'AVK_CONFLICT',
+            `${row.name} ${row.version} is used by ${names}; stop or delete that first`,
+          );
         }
         await drop(unit, appKey, [version], sagaId);
         const at = new Date(deps.clock.now()).toISOString();
@@ -113,17 +116,39 @@ function mayRemove(by: Principal, uploadedBy: string): boolean {
   return by.kind === 'service' || by.role === 'admin' || by.name === uploadedBy;
 }
 
-/** What live instances of the app run, and what they ran before: where a rollback leads. */
+/**
+ * What live instances of the app run, and what they ran before: where a rollback leads. And what a schedule is to deploy;
+ * one that names no version needs the newest.
+ */
 async function usesOf(unit: Unit<T>, appKey: string): Promise<VersionUse[]> {
   const rows = await unit.tx
     .selectFrom('instances')
     .select(['name', 'app_name', 'version', 'previous_version'])
     .where('state', 'not in', ENDED)
     .execute();
-  return rows
-    .filter((row) => nameKey(row.app_name) === appKey)
-    .flatMap(({ name, version, previous_version: previous }) => [
-      { version, by: name },
-      ...(previous === null ? [] : [{ version: previous, by: `${name}, for a rollback` }]),
-    ]);
+  const earlier = await unit.tx
+    .selectFrom('earlier_versions')
+    .innerJoin('instances', 'instances.name_key', 'earlier_versions.name_key')
+    .select(['instances.name', 'instances.app_name', 'earlier_versions.version'])
+    .where('instances.state', 'not in', ENDED)
+    .execute();
+  const schedules = await unit.tx
+    .selectFrom('schedules')
+    .select(['name', 'app_name', 'version'])
+    .where('over', '=', 0)
+    .execute();
+  const newest = (await readBaseApp(unit.tx, appKey))?.version ?? '';
+  const own = (row: { app_name: string }): boolean => nameKey(row.app_name) === appKey;
+  return [
+    ...schedules
+      .filter(own)
+      .map(({ name, version }) => ({ version: version ?? newest, by: `the schedule of ${name}` })),
+    ...earlier.filter(own).map(({ name, version }) => ({ version, by: `${name}, for a rollback` })),
+    ...rows
+      .filter(own)
+      .flatMap(({ name, version, previous_version: previous }) => [
+        { version, by: name },
+        ...(previous === null ? [] : [{ version: previous, by: `${name}, for a rollback` }]),
+      ]),
+  ];
 }

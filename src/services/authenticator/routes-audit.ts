@@ -4,7 +4,7 @@ import type { Audit } from './audit.ts';
 import { auditView } from './views.ts';
 
 const tags = ['audit'];
-const entry = auditView.omit({ id: true }).extend({ at: z.number() });
+const entry = auditView.omit({ id: true }).extend({ at: z.number().meta({ example: 1_795_334_400_000 }) });
 
 export function auditRoutes(http: HttpApp, { audit }: { audit: Audit }): void {
   http.post(

@@ -13,7 +13,8 @@ export interface LoginRouteDeps {
   apiTokens: ApiTokens;
 }
 
-const tags = ['sessions'];
+const tags = ['users'];
+const EXAMPLE_VERDICT = { name: 'alice', role: 'user' as const, expiresAt: 1_795_377_600_000 };
 const empty = z.strictObject({});
 
 export function loginRoutes(http: HttpApp, deps: LoginRouteDeps): void {
@@ -28,8 +29,14 @@ export function loginRoutes(http: HttpApp, deps: LoginRouteDeps): void {
         tags,
         summary: 'Exchanges a password for a token',
         description: 'Called by the application manager.',
-        body: z.strictObject({ username: z.string(), password: z.string(), from: z.string() }),
-        response: { 200: z.object({ token: z.string(), role: z.enum(ROLES), expiresAt: z.string() }) },
+        body: z
+          .strictObject({ username: z.string(), password: z.string(), from: z.string() })
+          .meta({ example: { username: 'alice', password: 'correct horse battery staple', from: '192.0.2.7' } }),
+        response: {
+          200: z
+            .object({ token: z.string(), role: z.enum(ROLES), expiresAt: z.string() })
+            .meta({ example: { token: 'eyJhbGciOi…', role: 'user', expiresAt: '2026-11-22T20:00:00.000Z' } }),
+        },
       },
     },
     async (request) => {
@@ -48,10 +55,10 @@ export function loginRoutes(http: HttpApp, deps: LoginRouteDeps): void {
         description: 'Called by the application manager for the user themselves. Other sessions end.',
         params: z.object({ name: z.string() }),
         body: z.strictObject({
-          currentPassword: z.string(),
+          currentPassword: z.string().meta({ example: 'winter is coming' }),
           newPassword: passwordSchema,
           session: z.string().optional(),
-          from: z.string(),
+          from: z.string().meta({ example: '192.0.2.7' }),
         }),
         response: { 200: empty },
       },
@@ -89,8 +96,12 @@ export function loginRoutes(http: HttpApp, deps: LoginRouteDeps): void {
         tags,
         summary: 'What a session or an API token is worth now; null: nothing',
         description: 'Called by every service, which remembers the answer for seconds.',
-        body: z.union([z.strictObject({ session: z.string() }), z.strictObject({ apiToken: z.string() })]),
-        response: { 200: z.object({ verdict: verdictSchema.nullable() }) },
+        body: z
+          .union([z.strictObject({ session: z.string() }), z.strictObject({ apiToken: z.string() })])
+          .meta({ example: { apiToken: 'avk_…' } }),
+        response: {
+          200: z.object({ verdict: verdictSchema.nullable() }).meta({ example: { verdict: EXAMPLE_VERDICT } }),
+        },
       },
     },
     async (request) => {

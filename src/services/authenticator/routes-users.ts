@@ -10,7 +10,7 @@ const tags = ['users'];
 const description = 'Called by the application manager.';
 const params = z.object({ name: z.string() });
 /** Who acts, for what nobody may do to themselves. */
-const by = z.string().nullable();
+const by = z.string().nullable().meta({ example: 'admin' });
 
 export function userRoutes(http: HttpApp, { users, guessing }: { users: Users; guessing: Guessing }): void {
   http.get(

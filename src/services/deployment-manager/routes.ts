@@ -16,7 +16,9 @@ export function routes(app: HttpApp, builds: BuildLogs): void {
         tags: ['builds'],
         summary: 'Forgets what the builds of all images printed but those named',
         description: 'Repeating it is harmless. Called by the application manager when versions were removed.',
-        body: z.object({ keep: z.array(z.string().min(1).max(300)).max(100_000) }),
+        body: z
+          .object({ keep: z.array(z.string().min(1).max(300)).max(100_000) })
+          .meta({ example: { keep: ['room-comfort:1.0.0-3f9a0c12d4e5'] } }),
         response: { 200: z.strictObject({}) },
       },
     },

@@ -29,7 +29,13 @@ export function createDrainReporter(deps: {
     async report(nodes) {
       const left = nodes.filter(isLeft);
       if (left.length === 0) return;
-      const apps = await database.read.selectFrom('apps').selectAll().where('state', '=', 'live').execute();
+      // The platform's own services are the platform initializer's to place.
+      const apps = await database.read
+        .selectFrom('apps')
+        .selectAll()
+        .where('state', '=', 'live')
+        .where('kind', '=', 'app')
+        .execute();
       const replicas = await database.read.selectFrom('replicas').selectAll().execute();
       for (const { name } of left) {
         const reason = whyStaying(name, nodes, apps, replicas);

@@ -1,3 +1,6 @@
+import type { z } from 'zod';
+import type { instanceSpecSchema } from '../../domain/instance.ts';
+
 /* What readers of the API document see: one small story, the sample app deployed once. */
 
 export const SUCCESS = 'Success';
@@ -37,4 +40,17 @@ export const LOG_LINE = {
   replica: 'room-comfort-1_instance_1',
   stream: 'stdout',
   line: 'room-comfort serves "Lab 7" on port 20000',
+};
+
+export const SPEC: z.input<typeof instanceSpecSchema> = {
+  instance: 'room-comfort-1',
+  generation: 2,
+  appName: 'room-comfort',
+  version: '1.1.0',
+  image: 'room-comfort:1.1.0-9c2e41d07b66',
+  bundle: { container: 'deployedapps', key: 'room-comfort-1/2.zip' },
+  manifest: { name: 'room-comfort', version: '1.1.0', runtime: 'node', entry: 'main.js' },
+  env: { THRESHOLD: '24.5' },
+  sealed: {},
+  scale: { min: 1, max: 5, cpuPercent: 80, memoryPercent: 75 },
 };

@@ -23,8 +23,14 @@ export function pruneRoutes(app: HttpApp, deps: PruneDeps): void {
         tags: ['instances'],
         summary: 'Removes all images of apps from the machines but those named, and those of registered apps',
         description: 'Repeating it is harmless. Called by the application manager when versions were removed.',
-        body: z.object({ keep: z.array(z.string().min(1).max(300)).max(100_000) }),
-        response: { 200: z.object({ removed: z.array(z.object({ node: z.string(), image: z.string() })) }) },
+        body: z
+          .object({ keep: z.array(z.string().min(1).max(300)).max(100_000) })
+          .meta({ example: { keep: ['room-comfort:1.1.0-9c2e41d07b66'] } }),
+        response: {
+          200: z
+            .object({ removed: z.array(z.object({ node: z.string(), image: z.string() })) })
+            .meta({ example: { removed: [{ node: 'node1', image: 'room-comfort:1.0.0-3f9a0c12d4e5' }] } }),
+        },
       },
     },
     async (request) => {

@@ -5,9 +5,12 @@ import type { HttpApp } from '../../kernel/http/app.ts';
 import type { Messenger } from '../../kernel/messenger.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Random } from '../../ports/random.ts';
+import { SPEC, SUCCESS } from './examples.ts';
 import type { Reconciler } from './reconciler.ts';
 import { beginRollout, withdrawRollout } from './rollout.ts';
 import type { LoadBalancerTables } from './store.ts';
+
+const success = z.string().meta({ example: SUCCESS });
 
 /** New versions of instances. */
 export function rolloutRoutes(
@@ -28,8 +31,9 @@ export function rolloutRoutes(
         summary: 'Replaces the replicas one by one with those of a new version',
         description,
         params,
-        body: z.object({ spec: instanceSpecSchema }),
-        response: { 200: z.string() },
+        body: z.object({ spec: instanceSpecSchema }).meta({ example: { spec: SPEC } }),
+        produces: ['text/plain'],
+        response: { 200: success },
       },
     },
     async (request) => {
@@ -49,8 +53,9 @@ export function rolloutRoutes(
         summary: 'Takes a new version back that has not come in yet',
         description,
         params,
-        body: z.object({ generation: z.int().min(1) }),
-        response: { 200: z.string() },
+        body: z.object({ generation: z.int().min(1).meta({ example: 2 }) }),
+        produces: ['text/plain'],
+        response: { 200: success },
       },
     },
     async (request) => {

@@ -13,6 +13,23 @@ export interface RouteDeps {
   toggle: (verb: 'start' | 'stop') => Promise<void>;
 }
 
+const EXAMPLE_STATUS = {
+  timestamp: '2026-11-22T07:00:00.000Z',
+  status: 'running' as const,
+  reason: '',
+  services: [
+    {
+      service_name: 'scheduler',
+      folder_name: 'Scheduler',
+      state: 'running',
+      node: 'node1',
+      address: '127.0.0.1:8015',
+      direct: '127.0.0.1:8015',
+      restarts: 0,
+    },
+  ],
+};
+
 const status = z.object({
   timestamp: z.string().meta({ description: 'Since when, RFC 3339' }),
   status: z.enum(PLATFORM_STATES),
@@ -44,6 +61,7 @@ export function routes(app: HttpApp, deps: RouteDeps): void {
         tags,
         summary,
         description: `Answers Success when it is done, or the error. Apps and their routes stay as they are. Repeating it is harmless. ${callers}`,
+        produces: ['text/plain'],
         response: { 200: z.string().meta({ example: 'Success' }) },
       },
     };
@@ -63,7 +81,7 @@ export function routes(app: HttpApp, deps: RouteDeps): void {
         tags,
         summary: 'How the platform is, and each of its services',
         description: `Called by the application manager. ${callers}`,
-        response: { 200: status },
+        response: { 200: status.meta({ example: EXAMPLE_STATUS }) },
       },
     },
     async () => {
@@ -96,9 +114,16 @@ export function routes(app: HttpApp, deps: RouteDeps): void {
         summary: 'Everything in the service registry',
         description: callers,
         response: {
-          200: z.array(
-            z.object({ service_name: z.string(), ip: z.string(), port: z.number(), kind: z.enum(['service', 'app']) }),
-          ),
+          200: z
+            .array(
+              z.object({
+                service_name: z.string(),
+                ip: z.string(),
+                port: z.number(),
+                kind: z.enum(['service', 'app']),
+              }),
+            )
+            .meta({ example: [{ service_name: 'load_balancer', ip: '127.0.0.1', port: 8014, kind: 'service' }] }),
         },
       },
     },

@@ -17,10 +17,28 @@ export interface SchedulerRouteDeps {
 const MOST_IDS = 20_000;
 const MOST_SHOWN = 10;
 
-const window = z.object({ start: z.string(), end: z.string().nullable() });
+const EXAMPLE_PREVIEW = {
+  schedule: {
+    start: 1_795_417_200_000,
+    end: 1_795_453_200_000,
+    timezone: 'Europe/Berlin',
+    wall: 1_795_420_800_000,
+    recurrence: '0 8 * * 1-5',
+    until: null,
+    overlap: 'skip' as const,
+    missed: 'once' as const,
+  },
+  next: [{ start: '2026-11-23T07:00:00.000Z', end: '2026-11-23T17:00:00.000Z' }],
+  notes: [],
+};
+
+const window = z.object({
+  start: z.string().meta({ example: '2026-11-23T07:00:00.000Z' }),
+  end: z.string().nullable().meta({ example: '2026-11-23T17:00:00.000Z' }),
+});
 /** What the scheduler knows of a schedule, beside what it was made of. */
 const view = z.object({
-  scheduleId: z.string(),
+  scheduleId: z.string().meta({ example: '1c9f3b52-7d0e-4f7a-9d58-2f6f0a9be1c4' }),
   paused: z.boolean(),
   state: z.enum(['waiting', 'active', 'paused', 'ended']),
   next: z.array(window),
@@ -42,7 +60,11 @@ export function routes(app: HttpApp, deps: SchedulerRouteDeps): void {
         summary: 'Checks a schedule and says when it would start',
         description,
         body: z.strictObject(scheduleInputShape),
-        response: { 200: z.object({ schedule: scheduleSchema, next: z.array(window), notes: z.array(z.string()) }) },
+        response: {
+          200: z
+            .object({ schedule: scheduleSchema, next: z.array(window), notes: z.array(z.string()) })
+            .meta({ example: EXAMPLE_PREVIEW }),
+        },
       },
     },
     async (request) => {
@@ -60,7 +82,7 @@ export function routes(app: HttpApp, deps: SchedulerRouteDeps): void {
         summary: 'How far these schedules have come',
         description,
         body: z.strictObject({
-          ids: z.array(z.string()).max(MOST_IDS),
+          ids: z.array(z.string().meta({ example: '1c9f3b52-7d0e-4f7a-9d58-2f6f0a9be1c4' })).max(MOST_IDS),
           next: z.int().min(0).max(MOST_SHOWN).default(1),
         }),
         response: { 200: z.object({ schedules: z.array(view) }) },
