@@ -46,7 +46,7 @@ describe('what goes wrong is explained in the browser', { skip: NO_BROWSER }, ()
       await dora.button('Deploy').click();
       await dora.page.waitForURL('**/instances/leaky-1');
       const trouble = dora.page.getByRole('alert').filter({ hasText: 'It failed' });
-      assert.match((await trouble.textContent()) ?? '', /exited with code 7/);
+      await trouble.getByText(/exited with code 7/).waitFor();
       await trouble.getByText('opening the valve').waitFor();
       await dora.link('Deploy it again').waitFor();
       await dora.link('Overview').first().click();
@@ -62,7 +62,7 @@ describe('what goes wrong is explained in the browser', { skip: NO_BROWSER }, ()
       const name = await api.deploy('unbuildable');
       await dora.goto(`/instances/${name}`);
       const trouble = dora.page.getByRole('alert').filter({ hasText: 'It failed' });
-      assert.match((await trouble.textContent()) ?? '', /npm install failed with exit code \d+/);
+      await trouble.getByText(/npm install failed with exit code \d+/).waitFor();
       await trouble.getByText(/npm error.*nowhere\.tgz/).waitFor();
       await dora.page
         .getByRole('log')

@@ -1,6 +1,7 @@
-import { Skeleton, Stack } from '@mantine/core';
+import { Card, Skeleton, Stack, Text } from '@mantine/core';
 import type { UseQueryResult } from '@tanstack/react-query';
 import type { ReactNode } from 'react';
+import { isUnavailable, usePlatformStopped } from '../lib/use-platform-stopped.ts';
 import { ProblemNotice } from './problem.tsx';
 
 interface Props<T> {
@@ -13,7 +14,9 @@ interface Props<T> {
 
 /** Skeletons while it loads, the reason and a retry when it failed, otherwise the data; old data stays while new is on its way. */
 export function QueryView<T>({ query, what, skeleton, children }: Props<T>) {
+  const stopped = usePlatformStopped();
   if (query.data !== undefined) return <>{children(query.data)}</>;
+  if (query.error && stopped && isUnavailable(query.error)) return <NotWhileStopped what={what} />;
   if (query.error) {
     return (
       <ProblemNotice
@@ -31,6 +34,17 @@ export function QueryView<T>({ query, what, skeleton, children }: Props<T>) {
       </span>
       {skeleton ?? <Rows />}
     </div>
+  );
+}
+
+/** The services that would know are stopped, as somebody wanted it. */
+export function NotWhileStopped({ what }: { what: string }) {
+  return (
+    <Card>
+      <Text size="sm" c="dimmed">
+        {what}: not known while the platform is stopped.
+      </Text>
+    </Card>
   );
 }
 

@@ -14,3 +14,8 @@ export function curveText(points: readonly Point[], value: number): string {
   const mean = values.reduce((sum, entry) => sum + entry, 0) / values.length;
   return `now ${Math.round(last)} %, ${Math.round(mean)} % on average, ${Math.round(Math.max(...values))} % at most`;
 }
+
+/** The lines of several replicas by their time; they come replica by replica. What is of one moment stays as it came. */
+export function inOrder<T extends { ts: string }>(lines: readonly T[]): T[] {
+  return lines.toSorted((a, b) => (a.ts < b.ts ? -1 : a.ts > b.ts ? 1 : 0));
+}

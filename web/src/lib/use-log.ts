@@ -2,6 +2,7 @@ import { useEffect, useRef, useState } from 'react';
 import type { LogLine } from '../api/types.ts';
 import { type LiveStatus, openStream } from '../live/stream.ts';
 import { plain } from './ansi.ts';
+import { inOrder } from './series.ts';
 
 /** A line with a number of its own: two lines may say the same in the same moment. */
 export interface NumberedLine extends LogLine {
@@ -42,7 +43,7 @@ export function useLog(instance: string, source: LogSource, ended: boolean): Log
       const anew = restart;
       restart = false;
       fresh = [];
-      setLog((before) => ({ ...before, lines: [...(anew ? [] : before.lines), ...taken].slice(-KEPT_LINES) }));
+      setLog((before) => ({ ...before, lines: inOrder([...(anew ? [] : before.lines), ...taken]).slice(-KEPT_LINES) }));
     }
 
     const close = openStream({

@@ -24,7 +24,8 @@ test('news are seen at once, and the rest is asked for again', (t) => {
   applyNews(client, news);
   applyNews(client, news);
   assert.equal(client.getQueryData<Instance[]>(['instances'])?.[0]?.state, 'failed');
-  assert.equal(client.getQueryData<Instance>(['instance', 'web-1'])?.state, 'failed');
+  const seen = client.getQueryData<Instance>(['instance', 'web-1']);
+  assert.deepEqual([seen?.state, seen?.reason], ['failed', 'exit code 7']);
   assert.equal(client.getQueryData<object[]>(['events', 'web-1'])?.length, 1);
   t.mock.timers.tick(1000);
   assert.equal(client.getQueryState(['instances'])?.isInvalidated, true);

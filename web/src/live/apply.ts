@@ -5,7 +5,7 @@ import type { Instance, InstanceNews, Machine, PlatformStatus, Replica, Timeline
 export function applyNews(client: QueryClient, news: InstanceNews): void {
   const update = (instance: Instance): Instance =>
     instance.instanceName === news.instance && instance.state !== news.state
-      ? { ...instance, state: news.state }
+      ? { ...instance, state: news.state, ...(news.state === 'failed' ? { reason: news.text } : {}) }
       : instance;
   bringInto<Instance[]>(client, ['instances'], (list) => list.map(update));
   bringInto<Instance>(client, ['instance', news.instance], update);
@@ -23,8 +23,11 @@ export function applyMachines(client: QueryClient, machines: Machine[]): void {
 }
 
 export function applyPlatform(client: QueryClient, news: Partial<PlatformStatus>): void {
+  const before = client.getQueryData<PlatformStatus>(['platform'])?.status;
   bringInto<PlatformStatus>(client, ['platform'], (status) => ({ ...status, ...news }));
-  askAgain(client, ['platform']);
+  // What its services know comes and goes with them.
+  if (news.status !== undefined && news.status !== before) client.invalidateQueries();
+  else askAgain(client, ['platform']);
 }
 
 export function applyUsage(client: QueryClient, usage: readonly Usage[]): void {

@@ -1,11 +1,13 @@
 import { Alert, Badge, Button, Group, Highlight, Select, Text, TextInput } from '@mantine/core';
 import { ArrowDown, Pause, Play, Search } from 'lucide-react';
 import { useEffect, useLayoutEffect, useRef, useState } from 'react';
+import { asSentence } from '../../api/client.ts';
 import type { Instance } from '../../api/types.ts';
 import { Section } from '../../components/section.tsx';
 import { clockTime, longDateTime, shortName } from '../../lib/format.ts';
 import { isDeploying, isEnded } from '../../lib/states.ts';
 import { type NumberedLine, useLog } from '../../lib/use-log.ts';
+import { usePlatformStopped } from '../../lib/use-platform-stopped.ts';
 
 const AT_BOTTOM_PX = 24;
 
@@ -16,6 +18,7 @@ export function Logs({ instance: { instanceName, replicas, state } }: { instance
   const [frozen, setFrozen] = useState<readonly NumberedLine[] | null>(null);
   const [away, setAway] = useState(false);
   const box = useRef<HTMLDivElement>(null);
+  const stopped = usePlatformStopped();
   const deploying = isDeploying(state);
   const source = chosen !== '' && chosen !== 'build' && !replicas.some(({ name }) => name === chosen) ? '' : chosen;
   // Before a replica runs, and when none is left, the build is all that there is to read.
@@ -100,52 +103,54 @@ export function Logs({ instance: { instanceName, replicas, state } }: { instance
       </Group>
       {log.problem && (
         <Alert color="marigold" mb="sm" role="status">
-          {log.problem}
+          {stopped ? 'What it prints cannot be read while the platform is stopped.' : asSentence(log.problem)}
         </Alert>
       )}
-      <div
-        ref={box}
-        className="log"
-        data-empty={lines.length === 0 || undefined}
-        role="log"
-        aria-live="off"
-        aria-label={`Log of ${instanceName}`}
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: it is scrolled with the keyboard, too
-        tabIndex={0}
-        onScroll={scrolled}
-      >
-        {lines.length === 0 ? (
-          <Text size="sm" c="dimmed">
-            {wanted !== ''
-              ? 'No line has that.'
-              : log.status === 'connecting'
-                ? 'Reading …'
-                : log.status === 'ended'
-                  ? building
-                    ? 'The build printed nothing. What a replica prints goes with it, but for its last lines.'
-                    : 'Nothing is left of it.'
-                  : 'It has printed nothing so far.'}
-          </Text>
-        ) : (
-          lines.map(({ n, ts, replica, stream, line }) => (
-            <div key={n} className="log-line" data-stream={stream}>
-              <time dateTime={ts} title={longDateTime(Date.parse(ts))}>
-                {clockTime(Date.parse(ts))}
-              </time>
-              {several && <span>{shortName(replica, instanceName)}</span>}
-              <span>
-                {wanted === '' ? (
-                  line
-                ) : (
-                  <Highlight component="span" inherit highlight={text.trim()}>
-                    {line}
-                  </Highlight>
-                )}
-              </span>
-            </div>
-          ))
-        )}
-      </div>
+      {!(log.problem && lines.length === 0) && (
+        <div
+          ref={box}
+          className="log"
+          data-empty={lines.length === 0 || undefined}
+          role="log"
+          aria-live="off"
+          aria-label={`Log of ${instanceName}`}
+          // biome-ignore lint/a11y/noNoninteractiveTabindex: it is scrolled with the keyboard, too
+          tabIndex={0}
+          onScroll={scrolled}
+        >
+          {lines.length === 0 ? (
+            <Text size="sm" c="dimmed">
+              {wanted !== ''
+                ? 'No line has that.'
+                : log.status === 'connecting'
+                  ? 'Reading …'
+                  : log.status === 'ended'
+                    ? building
+                      ? 'The build printed nothing. What a replica prints goes with it, but for its last lines.'
+                      : 'Nothing is left of it.'
+                    : 'It has printed nothing so far.'}
+            </Text>
+          ) : (
+            lines.map(({ n, ts, replica, stream, line }) => (
+              <div key={n} className="log-line" data-stream={stream}>
+                <time dateTime={ts} title={longDateTime(Date.parse(ts))}>
+                  {clockTime(Date.parse(ts))}
+                </time>
+                {several && <span>{shortName(replica, instanceName)}</span>}
+                <span>
+                  {wanted === '' ? (
+                    line
+                  ) : (
+                    <Highlight component="span" inherit highlight={text.trim()}>
+                      {line}
+                    </Highlight>
+                  )}
+                </span>
+              </div>
+            ))
+          )}
+        </div>
+      )}
     </Section>
   );
 }

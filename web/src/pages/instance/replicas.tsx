@@ -3,11 +3,13 @@ import { Boxes } from 'lucide-react';
 import type { Instance, Replica } from '../../api/types.ts';
 import { type Column, DataTable } from '../../components/data-table.tsx';
 import { Nothing } from '../../components/nothing.tsx';
+import { NotWhileStopped } from '../../components/query-view.tsx';
 import { Section } from '../../components/section.tsx';
 import { StateBadge } from '../../components/state-badge.tsx';
 import { Told } from '../../components/told.tsx';
 import { percent } from '../../lib/format.ts';
 import { healthyReplicas } from '../../lib/states.ts';
+import { usePlatformStopped } from '../../lib/use-platform-stopped.ts';
 
 const COLUMNS: Column<Replica>[] = [
   {
@@ -53,6 +55,14 @@ const COLUMNS: Column<Replica>[] = [
 
 export function Replicas({ instance }: { instance: Instance }) {
   const { replicas, scale } = instance;
+  const stopped = usePlatformStopped();
+  if (stopped && replicas.length === 0) {
+    return (
+      <Section title="Replicas">
+        <NotWhileStopped what="Its replicas, which serve as before" />
+      </Section>
+    );
+  }
   return (
     <Section
       title="Replicas"

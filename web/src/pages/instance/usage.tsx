@@ -5,10 +5,12 @@ import { eventsQuery, metricsQuery } from '../../api/queries.ts';
 import type { Mark } from '../../components/curve-marks.ts';
 import { Moment } from '../../components/moment.tsx';
 import { ProblemNotice } from '../../components/problem.tsx';
+import { NotWhileStopped } from '../../components/query-view.tsx';
 import { Section } from '../../components/section.tsx';
 import { Told } from '../../components/told.tsx';
 import { shortName } from '../../lib/format.ts';
 import { mergePoints } from '../../lib/series.ts';
+import { usePlatformStopped } from '../../lib/use-platform-stopped.ts';
 import { useUsagePoints } from '../../live/store.ts';
 
 const Curves = lazy(() => import('../../components/curves.tsx'));
@@ -26,6 +28,7 @@ export function UsageCurves({ name }: { name: string }) {
   const metrics = useQuery(metricsQuery(name, Number(minutes)));
   const events = useQuery(eventsQuery(name));
   const live = useUsagePoints(name);
+  const stopped = usePlatformStopped();
   const from = Date.now() - Number(minutes) * 60_000;
   const series = useMemo(() => {
     const past = new Map((metrics.data?.series ?? []).map(({ replica, points }) => [replica, points]));
@@ -43,12 +46,19 @@ export function UsageCurves({ name }: { name: string }) {
     [events.data, minutes],
   );
 
+  if (stopped && series.length === 0) {
+    return (
+      <Section title="CPU and memory">
+        <NotWhileStopped what="CPU and memory of its replicas" />
+      </Section>
+    );
+  }
   return (
     <Section
       title="CPU and memory"
       aside={<SegmentedControl size="xs" aria-label="Time shown" data={RANGES} value={minutes} onChange={setMinutes} />}
     >
-      {metrics.error && (
+      {metrics.error && !stopped && (
         <ProblemNotice
           error={metrics.error}
           title="The history could not be read; what comes in now is shown"
@@ -56,7 +66,7 @@ export function UsageCurves({ name }: { name: string }) {
           retrying={metrics.isFetching}
         />
       )}
-      <SimpleGrid cols={{ base: 1, lg: 2 }} mt={metrics.error ? 'sm' : 0}>
+      <SimpleGrid cols={{ base: 1, lg: 2 }} mt={metrics.error && !stopped ? 'sm' : 0}>
         <Card padding="md">
           <Suspense fallback={<Skeleton height={220} />}>
             <Curves title="CPU" value={0} series={series} marks={marks} from={from} />

@@ -12,6 +12,7 @@ import { Section } from '../../components/section.tsx';
 import { StateBadge } from '../../components/state-badge.tsx';
 import { Told } from '../../components/told.tsx';
 import { type Concern, concerns } from '../../lib/concerns.ts';
+import { isUnavailable, usePlatformStopped } from '../../lib/use-platform-stopped.ts';
 
 const SHOWN = 8;
 
@@ -27,7 +28,10 @@ export function Attention() {
     instances: instances.data,
     schedules: schedules.data,
   });
-  const failed = [platform, machines, instances].find(({ error, data }) => error && data === undefined);
+  const stopped = usePlatformStopped();
+  const failed = [platform, machines, instances].find(
+    ({ error, data }) => error && data === undefined && !(stopped && isUnavailable(error)),
+  );
   const loading = [platform, machines, instances].some(({ isPending }) => isPending);
   return (
     <Section title="Needs attention" aside={list.length > SHOWN && <Text size="sm">{list.length} in all</Text>}>

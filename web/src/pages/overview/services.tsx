@@ -11,7 +11,7 @@ import { StateBadge } from '../../components/state-badge.tsx';
 import { Told } from '../../components/told.tsx';
 import { title } from '../../lib/format.ts';
 
-const HEALTH = { ok: 'Ok', failing: 'Failing', unknown: 'Not known yet' };
+const HEALTH = { ok: 'Ok', failing: 'Failing', unknown: 'Not known' };
 
 const COLUMNS: Column<Service>[] = [
   {
@@ -31,13 +31,13 @@ const COLUMNS: Column<Service>[] = [
   {
     title: 'Last seen',
     cell: ({ lastSeen }) =>
-      lastSeen === undefined ? null : (
+      !lastSeen ? null : (
         <span className="nowrap">
           <Moment at={lastSeen} />
         </span>
       ),
   },
-  { title: 'Last change', cell: ({ lastChange }) => (lastChange === undefined ? null : <Moment at={lastChange} />) },
+  { title: 'Last change', cell: ({ lastChange }) => (!lastChange ? null : <Moment at={lastChange} />) },
   { title: 'Restarts', cell: ({ restarts }) => <span className="tabular">{restarts ?? null}</span> },
   {
     title: 'Address',
