@@ -215,7 +215,7 @@ describe('an operator in the browser', { skip: NO_BROWSER }, () => {
   test(
     'one’s own password is changed, and counts at the next sign-in',
     step(async () => {
-      admin.provokes(403, '/api/users/me/password/');
+      admin.provokes(422, '/api/users/me/password/');
       await admin.button('Account of admin').click();
       await admin.page.getByRole('menuitem', { name: 'Account and password' }).click();
       const fill = async (present: string): Promise<void> => {
