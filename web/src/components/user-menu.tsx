@@ -5,16 +5,20 @@ import { Link } from 'wouter';
 import { ApiError, post, sentence, sessionEnded } from '../api/client.ts';
 import { queryClient } from '../api/queries.ts';
 import { useMe } from '../lib/session.ts';
+import { hangUp } from '../live/use-live.ts';
 
 export function UserMenu() {
   const me = useMe();
 
   async function signOut(): Promise<void> {
+    const goOn = hangUp();
+    await queryClient.cancelQueries();
     try {
       await post('/api/auth/logout/');
     } catch (error) {
       // Without the platform's word the cookie is still good: pretending would leave the session open.
       if (!(error instanceof ApiError && error.status === 401)) {
+        goOn();
         notifications.show({ title: 'You are still signed in', message: sentence(error), color: 'red', role: 'alert' });
         return;
       }
