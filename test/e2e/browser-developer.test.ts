@@ -85,7 +85,7 @@ describe('a developer in the browser', { skip: NO_BROWSER }, () => {
       await warmest.fill('99');
       await anna.button('Deploy').click();
       await anna.sees('Expected at most 45');
-      assert.equal(await anna.page.evaluate('document.activeElement.name'), 'THRESHOLD');
+      await anna.page.locator('input[name=THRESHOLD]:focus').waitFor();
       await warmest.fill('24');
       await anna.button('Deploy').click();
       await anna.page.waitForURL('**/instances/lab');
@@ -146,7 +146,7 @@ describe('a developer in the browser', { skip: NO_BROWSER }, () => {
           },
           { deadlineMs: DEADLINE_MS },
         );
-        assert.ok((await curve.locator('canvas').count()) > 0, 'nothing is drawn');
+        await curve.locator('canvas').first().waitFor();
       }
     }),
   );

@@ -83,6 +83,7 @@ describe('what goes wrong is explained in the browser', { skip: NO_BROWSER }, ()
         .getByLabel('Zip of an app')
         .setInputFiles({ name: 'bad.zip', mimeType: 'application/zip', buffer });
       const refusal = dora.page.getByRole('alert').filter({ hasText: 'bad.zip was refused' });
+      await refusal.getByRole('listitem').nth(2).waitFor();
       const lines = (await refusal.getByRole('listitem').allInnerTexts()).join('\n');
       for (const field of [
         /^name .*received "bad name"/m,

@@ -160,7 +160,7 @@ describe('pages in the browser', { skip: NO_BROWSER }, () => {
     typing(async () => {
       await typist.goto('/');
       await typist.heading('Sign in').waitFor();
-      assert.equal(await typist.page.evaluate('document.activeElement.name'), 'username');
+      await typist.page.locator('input[name=username]:focus').waitFor();
       await typist.page.keyboard.type('admin');
       await typist.page.keyboard.press('Tab');
       await typist.page.keyboard.type(PASSWORD);

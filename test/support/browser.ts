@@ -11,7 +11,6 @@ const PROGRAMS = ['chromium', 'chromium-browser', 'google-chrome'];
 const ARGUMENTS = ['--no-sandbox', '--disable-background-networking', '--disable-dev-shm-usage'];
 /** Generous, for a machine that is busy with other tests. */
 const PATIENCE_MS = 40_000;
-const AXE = axe.source;
 
 /** Resolves when no colour and no place is on its way to another. */
 const SETTLED = `new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))
@@ -164,7 +163,7 @@ export async function inspect({ page }: Visitor, name: string): Promise<void> {
     await page.emulateMedia({ colorScheme });
     await page.locator(`html[data-mantine-color-scheme=${colorScheme}]`).waitFor();
     await page.evaluate(SETTLED);
-    await page.evaluate(AXE);
+    await page.evaluate(axe.source);
     const violations = await page.evaluate<Violation[]>(
       `axe.run(document, { resultTypes: ['violations'] }).then(({ violations }) => violations)`,
     );
