@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { type Api, signIn } from '../support/api.ts';
-import { webApp } from '../support/apps.ts';
+import { appOf, webApp } from '../support/apps.ts';
 import { eventually } from '../support/eventually.ts';
 import { type Home, newHome, startPlatform, type TestPlatform } from '../support/platform.ts';
 import { follow, newUser, refused } from './http.support.ts';
@@ -96,6 +96,34 @@ describe('versions come and go', () => {
     await refused(await remove(user, 'hers', '1.0.0'), 403, 'AVK_FORBIDDEN');
     assert.deepEqual(await versionsOf('hers'), ['1.0.0']);
     assert.equal((await remove(admin, 'hers', '1.0.0')).status, 200);
+  });
+
+  test('a version that is coming in, or that a schedule is to deploy, stays', async () => {
+    await provide(dora, 'awaited', '1.0.0');
+    const silent = appOf('awaited', 'setInterval(() => {}, 1000);', {
+      version: '2.0.0',
+      health: { path: '/', startSeconds: 60 },
+    });
+    await dora.provide(silent);
+    const name = await dora.deploy('awaited', { version: '1.0.0', instanceName: 'waits' });
+    await dora.reaches(name, 'running');
+    await dora.post('/api/deployedApps/upgrade/', { instanceName: name, version: '2.0.0' });
+    const coming = await refused(await remove(dora, 'awaited', '2.0.0'), 409, 'AVK_CONFLICT');
+    assert.match(coming.detail, /awaited 2\.0\.0 is used by waits/);
+    await dora.post('/api/deployedApps/cancel/', { instanceName: name });
+    await eventually(async () => (await remove(dora, 'awaited', '2.0.0')).status === 200);
+    await dora.stop(name);
+    await dora.reaches(name, 'stopped');
+    const { scheduleId } = await dora.post<{ scheduleId: string }>('/api/deployedApps/scheduleApp/', {
+      appName: 'awaited',
+      version: '1.0.0',
+      instanceName: 'later',
+      start: new Date(Date.now() + 3_600_000).toISOString(),
+    });
+    const scheduled = await refused(await remove(dora, 'awaited', '1.0.0'), 409, 'AVK_CONFLICT');
+    assert.match(scheduled.detail, /used by the schedule of later/);
+    assert.equal((await dora.request('DELETE', `/api/schedules/${scheduleId}/`)).status, 200);
+    assert.equal((await remove(dora, 'awaited', '1.0.0')).status, 200);
   });
 
   test('a version that an instance uses stays, and so does the one it ran before', async () => {

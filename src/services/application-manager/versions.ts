@@ -10,6 +10,7 @@ import type { Clock } from '../../ports/clock.ts';
 import type { Log } from '../../ports/log.ts';
 import type { Random } from '../../ports/random.ts';
 import type { ClearContext } from './clear-saga.ts';
+import { underWay } from './rollout-state.ts';
 import { type ApplicationManagerTables, readBaseApp } from './store.ts';
 import type { LiveEvent } from './timeline.ts';
 
@@ -117,13 +118,13 @@ function mayRemove(by: Principal, uploadedBy: string): boolean {
 }
 
 /**
- * What live instances of the app run, and what they ran before: where a rollback leads. And what a schedule is to deploy;
+ * What live instances of the app run, are about to run, and ran before: where a rollback leads. And what a schedule is to deploy;
  * one that names no version needs the newest.
  */
 async function usesOf(unit: Unit<T>, appKey: string): Promise<VersionUse[]> {
   const rows = await unit.tx
     .selectFrom('instances')
-    .select(['name', 'app_name', 'version', 'previous_version'])
+    .select(['name', 'app_name', 'version', 'previous_version', 'rollout'])
     .where('state', 'not in', ENDED)
     .execute();
   const earlier = await unit.tx
@@ -146,8 +147,9 @@ async function usesOf(unit: Unit<T>, appKey: string): Promise<VersionUse[]> {
     ...earlier.filter(own).map(({ name, version }) => ({ version, by: `${name}, for a rollback` })),
     ...rows
       .filter(own)
-      .flatMap(({ name, version, previous_version: previous }) => [
+      .flatMap(({ name, version, previous_version: previous, rollout }) => [
         { version, by: name },
+        ...(underWay({ rollout })?.rollout.candidates ?? []).map(({ spec }) => ({ version: spec.version, by: name })),
         ...(previous === null ? [] : [{ version: previous, by: `${name}, for a rollback` }]),
       ]),
   ];
