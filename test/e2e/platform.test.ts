@@ -153,6 +153,10 @@ process.on('SIGTERM', () => setTimeout(() => process.exit(0), 1500));`;
       await api.provide(webApp('web'));
       const name = await api.deploy('web');
       const { endpoint } = await api.reaches(name, 'running');
+      const diskPercent = async (): Promise<number> => {
+        const { nodes } = await api.get<{ nodes: { diskPercent: number }[] }>('/api/nodes/');
+        return nodes[0]?.diskPercent ?? 0;
+      };
       await disk.fill();
       const big = await api.upload({ ...webApp('large'), 'data.txt': randomBytes(2_000_000).toString('base64') });
       assert.equal(big.status, 507, await big.text());
@@ -163,11 +167,10 @@ process.on('SIGTERM', () => setTimeout(() => process.exit(0), 1500));`;
       assert.match(await refused.text(), /AVK_DISK_FULL/);
       assert.equal((await fetch(endpoint ?? '')).status, 200, 'what runs goes on');
       assert.equal((await fetch(`${platform.url}/health`)).status, 200);
+      // Seen full first: a sample from before it was filled would pass for one from after it was emptied.
+      await eventually(async () => (await diskPercent()) > 99);
       await disk.free();
-      await eventually(async () => {
-        const { nodes } = await api.get<{ nodes: { diskPercent: number }[] }>('/api/nodes/');
-        return (nodes[0]?.diskPercent ?? 100) < 90;
-      });
+      await eventually(async () => (await diskPercent()) < 90);
       const after = await eventually(async () => {
         const response = await api.request('POST', '/api/deployedApps/deployApp/', { appName: 'web' });
         return response.status === 202 ? ((await response.json()) as { instanceName: string }) : null;
