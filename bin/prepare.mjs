@@ -54,7 +54,8 @@ function installPackages(node, development) {
   console.error(`avishkar: installing packages${development ? ' for running and testing' : ''} …`);
   const rest = development ? [] : ['--omit=dev'];
   // Not `npm ci`: it refuses a lock file without the binaries of platforms other than the one that wrote it.
-  npm(node, ['install', '--no-save', ...rest], ROOT);
+  // No package needs its install script; those of ssh2 would spend a minute on compiling what is optional.
+  npm(node, ['install', '--no-save', '--ignore-scripts', ...rest], ROOT);
   writeStamp(stamp, `${wanted} ${development ? 'development' : 'running'}`);
 }
 

@@ -58,6 +58,8 @@ export interface HealthResult {
   healthy: boolean;
   /** For a person: `health check got 301 at /up`, `nothing listens on port 20001`. */
   reason: string;
+  /** True when the app could not be asked, e.g. as its machine does not answer: this says nothing of the app. */
+  unknown?: boolean;
 }
 
 /**

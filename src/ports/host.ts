@@ -1,3 +1,5 @@
+import type { Duplex } from 'node:stream';
+
 /** What one machine looked like at one moment, read on that machine. */
 export interface HostSample {
   /** Wall clock of the reader, milliseconds since the Unix epoch. */
@@ -30,7 +32,10 @@ export interface CommandResult {
   stderr: string;
 }
 
-/** A machine of the platform. */
+/** What a connection leads to, as seen from the machine: a TCP port, or a Unix socket. */
+export type ConnectTarget = { ip: string; port: number } | { socket: string };
+
+/** A machine of the platform. Every call to another machine has a deadline of its own, whatever its signal does. */
 export interface Host {
   /** As in vm-details.json. */
   readonly name: string;
@@ -48,4 +53,12 @@ export interface Host {
   probe(options: { everyMs: number; signal: AbortSignal }): AsyncIterable<HostSample>;
   /** True when nothing listens on that TCP port of the machine. */
   portFree(port: number): Promise<boolean>;
+  /**
+   * A connection that is made on the machine, e.g. to its Docker socket, or to an app beside it. The caller ends it.
+   *
+   * @throws AvkError AVK_HOST_UNREACHABLE when the machine is; the error of the connection as it is (ECONNREFUSED, ENOENT, …) otherwise
+   */
+  connect(target: ConnectTarget, options: { signal: AbortSignal }): Promise<Duplex>;
+  /** Ends what is kept open to the machine. */
+  close(): Promise<void>;
 }

@@ -72,6 +72,19 @@ export function hostContract(name: string, options: HostContractOptions): void {
       assert.ok(stdout.endsWith('199999\n200000\n'));
     });
 
+    check('connects to a port of the machine, and says when nothing listens there', async () => {
+      const { port, close } = await harness.listen();
+      const connection = await host.connect({ ip: '127.0.0.1', port }, { signal: never() });
+      connection.on('error', () => undefined).destroy();
+      await close();
+      await assert.rejects(host.connect({ ip: '127.0.0.1', port }, { signal: never() }), { code: 'ECONNREFUSED' });
+      await assert.rejects(host.connect({ socket: `${folder}/none.sock` }, { signal: never() }));
+      await assert.rejects(
+        host.connect({ ip: '127.0.0.1', port }, { signal: AbortSignal.abort(new Error('too late')) }),
+        /too late/,
+      );
+    });
+
     check('runs programs at the same time', async () => {
       const results = await Promise.all(Array.from({ length: 12 }, (_, index) => run('sh', '-c', `echo ${index}`)));
       assert.deepEqual(

@@ -6,6 +6,7 @@ import { AvkError } from '../../domain/errors.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Host, HostSample, ReplicaSample } from '../../ports/host.ts';
 import { runCommand } from './command.ts';
+import { openConnection } from './open-connection.ts';
 import { portFree } from './port-free.ts';
 import { diskError, writeFileAtomic } from './write-file.ts';
 
@@ -85,6 +86,12 @@ export function createLocalHost(options: LocalHostOptions): Host {
         throw diskError(error);
       }
       await writeFileAtomic(path, data, { signal, ...(mode === undefined ? {} : { mode }) });
+    },
+
+    connect: (target, { signal }) => openConnection(target, signal),
+
+    async close() {
+      // Nothing is kept open.
     },
 
     async *probe({ everyMs, signal }) {
