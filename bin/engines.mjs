@@ -14,6 +14,16 @@ const ENGINES = [
     present: () => runs('python3', ['-c', 'import venv, ensurepip']),
     packages: ['python3', 'python3-venv'],
   },
+  {
+    name: 'what a fleet of fake VMs is made of',
+    present: () =>
+      ['dockerd', 'nginx', 'sshd', 'ip', 'tc', 'iptables', 'sudo', 'tini', 'busybox', 'unshare'].every(inFolders) &&
+      existsSync('/etc/nginx/modules-enabled/50-mod-http-lua.conf'),
+    packages: [
+      ...['docker.io', 'nginx', 'libnginx-mod-http-lua', 'openssh-server', 'iproute2', 'iptables'],
+      ...['sudo', 'tini', 'busybox-static', 'ca-certificates'],
+    ],
+  },
 ];
 
 /**
@@ -38,6 +48,13 @@ export function installEngines(engines = ENGINES, debian = isDebianRoot()) {
 
 function isDebianRoot() {
   return process.getuid?.() === 0 && existsSync('/etc/debian_version');
+}
+
+/** By name, as some of them do more than tell their version when they are run. */
+function inFolders(program) {
+  return ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'].some((folder) =>
+    existsSync(`${folder}/${program}`),
+  );
 }
 
 function onPath(programs) {
