@@ -4,7 +4,6 @@ import { Registry } from 'prom-client';
 import { processMetrics } from '../adapters/metrics/process.ts';
 import { createInProcessServices, type Program } from '../adapters/service-runtime/in-process.ts';
 import { createInProcessTransport } from '../adapters/service-transport/in-process.ts';
-import { AvkError } from '../domain/errors.ts';
 import type { Inventory } from '../domain/service-entry.ts';
 import { createServiceToken, createTokens } from '../kernel/auth.ts';
 import { createHttpApp, type HttpApp } from '../kernel/http/app.ts';
@@ -95,13 +94,12 @@ export async function compose(config: Config, home: Home, engines: Engines, hook
     createServiceClient(transport, createServiceToken(tokens, service, clock));
   const { log } = engines.logOf('application-manager');
   const access = createAccess({ config, tokens, clock, metrics, log, clientOf });
-  const machines = new Map(engines.machines.map((machine) => [machine.host.name, machine]));
   const onJournal = hooks.onJournal ? { onJournal: hooks.onJournal } : {};
   const buildDeadlineMs = config.buildSeconds * 1000;
   const inventory = await embeddedInventory(
     home,
     (service) => portOf(service, config),
-    engines.machines.map(({ host }) => ({ name: host.name, address: host.address })),
+    engines.machines.list().map(({ host }) => ({ name: host.name, address: host.address })),
   );
   const present = new Map<ServiceName, Service>();
 
@@ -125,13 +123,8 @@ export async function compose(config: Config, home: Home, engines: Engines, hook
     return { http, log, client: clientOf(service), metrics };
   }
 
-  function machineOf(name: string) {
-    const machine = machines.get(name);
-    if (!machine) throw new AvkError('AVK_HOST_UNREACHABLE', `the platform has no machine ${name}`);
-    return machine;
-  }
-  const replica = (node: string): ReplicaDeps => ({ runtime: machineOf(node).runtime, blobs, secrets, clock });
-  const ports = (node: string) => machineOf(node).ports;
+  const { machines } = engines;
+  const replica = (node: string): ReplicaDeps => ({ runtime: machines.get(node).runtime, blobs, secrets, clock });
 
   /** A service with tables of its own, opened for this run of it. */
   async function withTables<Tables>(
@@ -155,7 +148,7 @@ export async function compose(config: Config, home: Home, engines: Engines, hook
       ),
     'node-manager': () =>
       withTables<NodeManagerTables>('node-manager', nodeTables, (own, database) =>
-        createNodeManager({ ...own, database, bus, clock, machines: engines.machines, ports }),
+        createNodeManager({ ...own, database, bus, clock, machines }),
       ),
     'load-balancer': () =>
       withTables<LoadBalancerTables>('load-balancer', balanceTables, (own, database) =>
@@ -167,9 +160,8 @@ export async function compose(config: Config, home: Home, engines: Engines, hook
           proxy,
           clock,
           random,
-          nodes: engines.machines.map(({ host, login }) => ({ name: host.name, address: host.address, login })),
+          machines,
           replica,
-          ports,
           publicAddress: publicAddress(config),
           firstPort: config.firstPort,
           buildDeadlineMs,
@@ -193,9 +185,9 @@ export async function compose(config: Config, home: Home, engines: Engines, hook
           limits: uploadLimits(config),
           keepVersions: config.keepVersions,
           openRegistration: config.openRegistration,
-          runtimes: [...new Set(engines.machines.flatMap((machine) => machine.runtime.runtimes))],
+          runtimes: [...new Set(machines.list().flatMap((machine) => machine.runtime.runtimes))],
           backup: () => createBackup({ home, clock, random }),
-          examine: () => examine(config.home, engines.machines[0]?.host ?? null, clock),
+          examine: () => examine(config.home, machines.list()[0]?.host ?? null, clock),
           ...onJournal,
         }),
       ),

@@ -15,10 +15,13 @@ import { type Envelope, parseEnvelope, parseText, type Verb } from '../../src/do
 import type { NodeSnapshot, NodeState } from '../../src/domain/node.ts';
 import { createTokens } from '../../src/kernel/auth.ts';
 import { createHttpApp } from '../../src/kernel/http/app.ts';
+import { createMachines } from '../../src/kernel/machines.ts';
 import { createSecretBox } from '../../src/kernel/secret-box.ts';
 import type { ServiceClient } from '../../src/kernel/service-client.ts';
 import type { BlobStore } from '../../src/ports/blob-store.ts';
 import type { ContainerInfo, ContainerRuntime } from '../../src/ports/container-runtime.ts';
+import type { Host } from '../../src/ports/host.ts';
+import type { Machine } from '../../src/ports/machines.ts';
 import type { ReverseProxy, Route } from '../../src/ports/reverse-proxy.ts';
 import { createLoadBalancer } from '../../src/services/load-balancer/service.ts';
 import { type LoadBalancerTables, migrations } from '../../src/services/load-balancer/store.ts';
@@ -115,6 +118,15 @@ export async function balancerLab(nodes: readonly string[] = ['node1']): Promise
     portFree: async () => true,
     close: async () => undefined,
   };
+
+  function machineOf(name: string): Machine {
+    return {
+      host: { name, address: '127.0.0.1', close: async () => undefined } as Partial<Host> as Host,
+      runtime: runtimes.get(name) ?? runtimeOf(name),
+      ports: { first: 20_000 + nodes.indexOf(name) * 100, last: 20_099 + nodes.indexOf(name) * 100 },
+      login: { username: 'azureuser', keyPath: '', servicePath: '/home/azureuser/Services' },
+    };
+  }
 
   function runtimeOf(node: string): ContainerRuntime {
     const own = (): ContainerInfo[] => [...containers.values()].filter((each) => each.containerId.startsWith(node));
@@ -231,6 +243,7 @@ export async function balancerLab(nodes: readonly string[] = ['node1']): Promise
       changed.clear();
     },
     async start() {
+      const machines = createMachines(nodes.map(machineOf), ({ vm_name }) => machineOf(vm_name));
       const database = await createSqliteDatabases({
         directory,
         abortAndRerun: () => systemRandom.float() < 0.1,
@@ -254,18 +267,13 @@ export async function balancerLab(nodes: readonly string[] = ['node1']): Promise
         clock: systemClock,
         random: systemRandom,
         log,
-        nodes: nodes.map((name) => ({
-          name,
-          address: '127.0.0.1',
-          login: { username: 'azureuser', keyPath: '', servicePath: '/home/azureuser/Services' },
-        })),
+        machines,
         replica: (node) => ({
           runtime: runtimes.get(node) ?? runtimeOf(node),
           blobs: { get: async () => Readable.from([]) } as Partial<BlobStore> as BlobStore,
           secrets,
           clock: systemClock,
         }),
-        ports: (node) => ({ first: 20_000 + nodes.indexOf(node) * 100, last: 20_099 + nodes.indexOf(node) * 100 }),
         publicAddress: '127.0.0.1',
         firstPort: 2000,
         buildDeadlineMs: 5000,

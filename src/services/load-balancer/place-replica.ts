@@ -1,7 +1,7 @@
 import type { InstanceSpec } from '../../domain/instance.ts';
 import type { NodeSnapshot } from '../../domain/node.ts';
 import { place } from '../../domain/placement.ts';
-import type { PortRange } from '../../domain/ports.ts';
+import type { Machines } from '../../ports/machines.ts';
 import { freeHostPort } from './host-ports.ts';
 import type { Db } from './store.ts';
 
@@ -14,14 +14,16 @@ export type ReplicaPlacement =
 export async function placeReplica(
   tx: Db,
   spec: InstanceSpec,
-  nodes: readonly NodeSnapshot[],
-  ports: (node: string) => PortRange,
+  seen: readonly NodeSnapshot[],
+  machines: Machines,
 ): Promise<ReplicaPlacement> {
+  // What was seen last may be of a machine that is none of ours any more.
+  const nodes = seen.filter(({ name }) => machines.has(name));
   const own = await tx
     .selectFrom('replicas')
     .select('node')
     .where('app', '=', spec.instance)
-    .where('state', '!=', 'draining')
+    .where('state', 'not in', ['draining', 'lost'])
     .execute();
   const here = (node: string): number => own.filter((row) => row.node === node).length;
   const fewest = Math.min(...nodes.filter((node) => node.state === 'ready').map((node) => here(node.name)));
@@ -32,7 +34,7 @@ export async function placeReplica(
   );
   const chosen = even.node === null ? place(nodes, resources) : even;
   if (chosen.node === null) return { node: null, reason: chosen.reason };
-  const port = await freeHostPort(tx, chosen.node, ports(chosen.node));
+  const port = await freeHostPort(tx, chosen.node, machines.get(chosen.node).ports);
   if (port === null) return { node: null, reason: `no port for a replica is free on ${chosen.node}` };
   return { node: chosen.node, host_port: port, placement: chosen.reason };
 }

@@ -6,11 +6,11 @@ import { namePattern, nameSchema, replicaName } from '../../domain/names.ts';
 import { withDeadline } from '../../kernel/deadline.ts';
 import type { HttpApp } from '../../kernel/http/app.ts';
 import { NDJSON, ndjson } from '../../kernel/http/stream.ts';
-import type { ReplicaDeps } from '../../kernel/replica.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { ContainerRuntime } from '../../ports/container-runtime.ts';
 import type { Database } from '../../ports/database.ts';
 import type { Log } from '../../ports/log.ts';
+import type { Machines } from '../../ports/machines.ts';
 import type { Random } from '../../ports/random.ts';
 import { INSTANCE, LOG_LINE, REGISTRATION, SUCCESS } from './examples.ts';
 import type { FleetFollower } from './fleet-follower.ts';
@@ -28,8 +28,7 @@ export interface RouteDeps {
   clock: Clock;
   random: Random;
   log: Log;
-  nodes: readonly { name: string; address: string }[];
-  replica: (node: string) => ReplicaDeps;
+  machines: Machines;
   publicAddress: string;
   firstPort: number;
 }
@@ -135,13 +134,13 @@ async function parametersAnywhere(request: FastifyRequest): Promise<void> {
 }
 
 async function registerApp(deps: RouteDeps, request: Registration): Promise<string> {
-  const node = request.node ?? deps.nodes.find((known) => known.address === request.vmIp)?.name;
+  const node = request.node ?? deps.machines.list().find(({ host }) => host.address === request.vmIp)?.host.name;
   if (!node) {
     throw new AvkError('AVK_UNACCEPTABLE', `vmIp: no machine of the platform has the address ${request.vmIp}`, {
       errors: [{ path: 'vmIp', message: 'expected the address of a machine', received: request.vmIp }],
     });
   }
-  const replicaId = request.replicaId ?? (await findReplica(deps.replica(node).runtime, request.containerId));
+  const replicaId = request.replicaId ?? (await findReplica(deps.machines.get(node).runtime, request.containerId));
   const options = {
     node,
     replicaId: replicaId ?? deps.random.uuid(),
@@ -290,7 +289,7 @@ function instanceRoutes(app: HttpApp, deps: RouteDeps): void {
       const gone = new AbortController();
       request.raw.on('close', () => gone.abort());
       const open = (row: ReplicaRow, lines: number) =>
-        deps.replica(row.node).runtime.logs(row.id, { tail: lines, follow, signal: gone.signal });
+        deps.machines.get(row.node).runtime.logs(row.id, { tail: lines, follow, signal: gone.signal });
       if (!follow) {
         const sources = rows.map((row) => open(row, tail));
         return ndjson(reply, Readable.from(lastLogLines(sources, tail))) as never;

@@ -3,11 +3,12 @@ import { z } from 'zod';
 import { AvkError } from '../../domain/errors.ts';
 import { resourcesSchema } from '../../domain/manifest.ts';
 import { scoreNode } from '../../domain/placement.ts';
-import { halves, type PortRange } from '../../domain/ports.ts';
+import { halves } from '../../domain/ports.ts';
 import type { HttpApp } from '../../kernel/http/app.ts';
 import { NDJSON, ndjson } from '../../kernel/http/stream.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Database } from '../../ports/database.ts';
+import type { Machines } from '../../ports/machines.ts';
 import type { Fleet } from './fleet.ts';
 import { chooseNode } from './placement.ts';
 import { type NodeManagerTables, nextPort } from './store.ts';
@@ -59,7 +60,7 @@ export interface RouteDeps {
   fleet: Fleet;
   database: Database<NodeManagerTables>;
   clock: Clock;
-  ports: (node: string) => PortRange;
+  machines: Machines;
 }
 
 export function routes(app: HttpApp, deps: RouteDeps): void {
@@ -85,7 +86,7 @@ export function routes(app: HttpApp, deps: RouteDeps): void {
       const chosen = chooseNode(fleet, resourcesSchema.parse({}));
       if (chosen.node === null) throw new AvkError('AVK_NO_NODE', chosen.reason);
       const { name, address } = chosen.node;
-      const range = halves(deps.ports(name)).firstReplicas;
+      const range = halves(deps.machines.get(name).ports).firstReplicas;
       const held = fleet.heldPorts(name);
       const port = await nextPort(deps.database.read, { node: name, range, held, now: deps.clock.now() });
       if (port === null) throw new AvkError('AVK_NO_PORT', `no port is free on ${name}`);
