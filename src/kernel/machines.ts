@@ -2,8 +2,8 @@ import { AvkError } from '../domain/errors.ts';
 import type { VmEntry } from '../domain/service-entry.ts';
 import type { Machine, Machines } from '../ports/machines.ts';
 
-/** @param open makes what reaches a machine */
-export function createMachines(initial: readonly Machine[], open: (entry: VmEntry) => Machine): Machines {
+/** @param open makes what reaches a machine; or, where machines can neither come nor go, why they cannot */
+export function createMachines(initial: readonly Machine[], open: ((entry: VmEntry) => Machine) | string): Machines {
   const machines = new Map(initial.map((machine) => [machine.host.name, machine]));
   const listeners = new Set<Parameters<Machines['onChange']>[0]>();
 
@@ -13,6 +13,7 @@ export function createMachines(initial: readonly Machine[], open: (entry: VmEntr
   }
 
   return {
+    fixed: typeof open === 'string' ? open : null,
     list: () => [...machines.values()],
     get(name) {
       const machine = machines.get(name);
@@ -20,7 +21,10 @@ export function createMachines(initial: readonly Machine[], open: (entry: VmEntr
       return machine;
     },
     has: (name) => machines.has(name),
-    open,
+    open(entry) {
+      if (typeof open === 'string') throw new AvkError('AVK_UNACCEPTABLE', open);
+      return open(entry);
+    },
     add(machine) {
       machines.set(machine.host.name, machine);
       for (const listener of listeners) listener({ added: machine });

@@ -2,7 +2,6 @@ import { userInfo } from 'node:os';
 import { createProcessRuntime } from '../adapters/container-runtime/process/runtime.ts';
 import { createLocalHost } from '../adapters/host/local.ts';
 import { createBuiltInProxy } from '../adapters/reverse-proxy/built-in/proxy.ts';
-import { AvkError } from '../domain/errors.ts';
 import type { PortRange } from '../domain/ports.ts';
 import { createMachines } from '../kernel/machines.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -38,12 +37,10 @@ export async function embeddedMachines(config: Config, home: Home, clock: Clock,
   }
 
   return {
-    machines: createMachines(machines, () => {
-      throw new AvkError(
-        'AVK_UNACCEPTABLE',
-        'this platform is embedded: it pretends its machines, as many as `avishkar up --nodes N` says',
-      );
-    }),
+    machines: createMachines(
+      machines,
+      'this platform is embedded: it pretends its machines, as many as `avishkar up --nodes N` says',
+    ),
     proxy: createBuiltInProxy({ host: config.host, clock, log: (line) => log.debug({}, line) }),
   };
 }

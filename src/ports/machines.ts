@@ -15,6 +15,8 @@ export interface Machine {
 
 /** The machines that this process reaches, by name. Which there are is the node manager's to say. */
 export interface Machines {
+  /** Why machines can neither come nor go, if they cannot. */
+  readonly fixed: string | null;
   list(): readonly Machine[];
   /** @throws AvkError AVK_HOST_UNREACHABLE when there is none of that name */
   get(name: string): Machine;

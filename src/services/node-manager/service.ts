@@ -13,10 +13,12 @@ import type { MessageBus } from '../../ports/message-bus.ts';
 import { drainRoutes, recallWishes } from './drain.ts';
 import { createFleet } from './fleet.ts';
 import { createNodeHistory } from './history.ts';
+import { checkMachine } from './machine-check.ts';
 import { nodeMetrics } from './metrics.ts';
 import { chooseNode } from './placement.ts';
 import { routes } from './routes.ts';
 import { historyRoutes } from './routes-history.ts';
+import { machineRoutes } from './routes-machines.ts';
 import { type NodeManagerTables, reservePort } from './store.ts';
 
 /*
@@ -35,6 +37,8 @@ export interface NodeManagerDeps {
   /** Absent: nothing is counted. */
   metrics?: Metrics | undefined;
   machines: Machines;
+  /** The machine that NGINX runs on, with where its files go; absent where the proxy is the platform's own. */
+  balancer?: { name: string; confDir: string } | undefined;
 }
 
 /** Longer than any deployment takes from its placement to its container. */
@@ -61,6 +65,21 @@ export function createNodeManager(deps: NodeManagerDeps): Service {
   if (deps.metrics) nodeMetrics(deps.metrics, () => fleet.view().nodes, log);
   messenger.onCommand('give best node', giveBestNode);
   drainRoutes(deps.http, { fleet, database, clock });
+  machineRoutes(deps.http, {
+    fleet,
+    machines: deps.machines,
+    database,
+    clock,
+    log,
+    isBalancer: (name) => name === deps.balancer?.name,
+    check: (machine) =>
+      checkMachine({
+        host: machine.host,
+        clock,
+        servicePath: machine.login.servicePath,
+        ...(machine.host.name === deps.balancer?.name ? { balancer: { confDir: deps.balancer.confDir } } : {}),
+      }),
+  });
   routes(deps.http, { fleet, database, clock, machines: deps.machines });
   historyRoutes(deps.http, { history, clock, names: () => fleet.view().nodes.map(({ name }) => name) });
 
