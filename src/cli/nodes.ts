@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import { checksAnswer, nodesAnswer, letGoAnswer } from './answers.ts';
+import { checksAnswer, letGoAnswer, nodesAnswer } from './answers.ts';
 import { sayChecks } from './checks.ts';
 import { clock } from './clock.ts';
 import { clientCommand, contextOf, wholeNumber } from './command.ts';

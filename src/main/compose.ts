@@ -165,6 +165,7 @@ export async function compose(config: Config, home: Home, engines: Engines, hook
           publicAddress: publicAddress(config),
           firstPort: config.firstPort,
           buildDeadlineMs,
+          placement: config.placement.replicas,
         }),
       ),
     'deployment-manager': () =>

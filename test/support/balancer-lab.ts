@@ -23,6 +23,7 @@ import type { ContainerInfo, ContainerRuntime } from '../../src/ports/container-
 import type { Host } from '../../src/ports/host.ts';
 import type { Machine } from '../../src/ports/machines.ts';
 import type { ReverseProxy, Route } from '../../src/ports/reverse-proxy.ts';
+import type { PlacementRule } from '../../src/services/load-balancer/place-replica.ts';
 import { createLoadBalancer } from '../../src/services/load-balancer/service.ts';
 import { type LoadBalancerTables, migrations } from '../../src/services/load-balancer/store.ts';
 
@@ -38,6 +39,8 @@ export interface BalancerLab {
   unbuildable: Set<string>;
   /** Images whose replicas cannot be started. */
   unstartable: Set<string>;
+  /** Machines that cannot be told anything. */
+  unreachable: Set<string>;
   /** Images of which replicas were started. */
   started: Set<string>;
   /** The replica ends by itself. */
@@ -79,7 +82,10 @@ export function specOfApp(instance: string, change: Record<string, unknown> = {}
 }
 
 /** @param nodes names of the machines */
-export async function balancerLab(nodes: readonly string[] = ['node1']): Promise<BalancerLab> {
+export async function balancerLab(
+  nodes: readonly string[] = ['node1'],
+  placement: PlacementRule = 'spread',
+): Promise<BalancerLab> {
   const directory = mkdtempSync(join(tmpdir(), 'avishkar-balancer-'));
   const states = new Map<string, NodeState>(nodes.map((name) => [name, 'ready']));
   const applied: Route[][] = [];
@@ -88,6 +94,7 @@ export async function balancerLab(nodes: readonly string[] = ['node1']): Promise
   const unbuildable = new Set<string>();
   const unstartable = new Set<string>();
   const started = new Set<string>();
+  const unreachable = new Set<string>();
   const exits = new Set<(info: ContainerInfo) => void>();
   const messages: Envelope[] = [];
   const bus = createSqliteBus({ path: join(directory, 'bus.db'), clock: systemClock });
@@ -130,6 +137,9 @@ export async function balancerLab(nodes: readonly string[] = ['node1']): Promise
 
   function runtimeOf(node: string): ContainerRuntime {
     const own = (): ContainerInfo[] => [...containers.values()].filter((each) => each.containerId.startsWith(node));
+    const refuseUnreachable = (): void => {
+      if (unreachable.has(node)) throw new AvkError('AVK_HOST_UNREACHABLE', `${node} does not answer`);
+    };
     return {
       runtimes: ['node'],
       async ensureImage({ image }) {
@@ -164,13 +174,18 @@ export async function balancerLab(nodes: readonly string[] = ['node1']): Promise
         return info;
       },
       async stop(id) {
+        refuseUnreachable();
         containers.delete(id);
       },
       async remove(id) {
+        refuseUnreachable();
         containers.delete(id);
       },
       inspect: async (id) => containers.get(id) ?? null,
-      list: async () => own(),
+      async list() {
+        refuseUnreachable();
+        return own();
+      },
       onExit(listener) {
         exits.add(listener);
         return () => exits.delete(listener);
@@ -224,6 +239,7 @@ export async function balancerLab(nodes: readonly string[] = ['node1']): Promise
     unbuildable,
     unstartable,
     started,
+    unreachable,
     crash(id) {
       const info = containers.get(id);
       containers.delete(id);
@@ -277,6 +293,7 @@ export async function balancerLab(nodes: readonly string[] = ['node1']): Promise
         publicAddress: '127.0.0.1',
         firstPort: 2000,
         buildDeadlineMs: 5000,
+        placement,
       });
       const call: Balancer['call'] = async (method, url, body) => {
         const headers = { authorization: `Bearer ${token}` };

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { AvkError, asAvkError, type ErrorCode } from '../../domain/errors.ts';
+import { AvkError, asAvkError, type ErrorCode, MACHINE_ERRORS } from '../../domain/errors.ts';
 import { instanceSpecSchema } from '../../domain/instance.ts';
 import { parseNodeAnswer } from '../../domain/message.ts';
 import { replicaName } from '../../domain/names.ts';
@@ -113,7 +113,7 @@ export function deploySaga(deps: DeploySagaDeps): SagaDefinition<DeployContext, 
           try {
             await deps.replica(context.node).runtime.remove(context.replicaId);
           } catch (error) {
-            if (asAvkError(error).code !== 'AVK_HOST_UNREACHABLE') throw error;
+            if (!MACHINE_ERRORS.includes(asAvkError(error).code)) throw error;
             await retire([{ id: context.replicaId, node: context.node }], signal);
           }
         },
@@ -178,7 +178,7 @@ function placed(message: Message<'ans-node'>): Partial<DeployContext> {
 }
 
 /** Errors that are the machine's or the port's, not the app's: another may do. */
-const ELSEWHERE: readonly ErrorCode[] = ['AVK_PORT_TAKEN', 'AVK_HOST_UNREACHABLE', 'AVK_IMAGE_MISSING'];
+const ELSEWHERE: readonly ErrorCode[] = [...MACHINE_ERRORS, 'AVK_PORT_TAKEN', 'AVK_IMAGE_MISSING', 'AVK_DISK_FULL'];
 
 function tryElsewhere(
   error: AvkError,
@@ -192,7 +192,7 @@ function tryElsewhere(
 /** On to another machine, with an id of its own: the one here may be running, which cannot be seen. */
 function leave(error: AvkError, context: DeployContext): { step: string; context: Partial<DeployContext> } | null {
   const next = tryElsewhere(error, context);
-  if (!next || error.code !== 'AVK_HOST_UNREACHABLE') return next;
+  if (!next || !MACHINE_ERRORS.includes(error.code)) return next;
   const { replicaId, node, left } = context;
   const id = `${replicaId.split('.')[0]}.${context.attempt + 1}`;
   return { ...next, context: { ...next.context, replicaId: id, left: [...left, { id: replicaId, node }] } };

@@ -10,12 +10,16 @@ export type ReplicaPlacement =
   /** Nowhere; `reason` says why. */
   | { node: null; reason: string };
 
-/** Spread: machines with the fewest replicas of this instance first, the healthiest of those; and a port there. */
+/** Where further replicas go: to machines with fewer of them, or to those that have one, as in the starting document. */
+export type PlacementRule = 'spread' | 'same-node';
+
+/** The healthiest of the machines that the rule prefers, or else of all that can take the replica; and a port there. */
 export async function placeReplica(
   tx: Db,
   spec: InstanceSpec,
   seen: readonly NodeSnapshot[],
   machines: Machines,
+  rule: PlacementRule,
 ): Promise<ReplicaPlacement> {
   // What was seen last may be of a machine that is none of ours any more.
   const nodes = seen.filter(({ name }) => machines.has(name));
@@ -28,11 +32,11 @@ export async function placeReplica(
   const here = (node: string): number => own.filter((row) => row.node === node).length;
   const fewest = Math.min(...nodes.filter((node) => node.state === 'ready').map((node) => here(node.name)));
   const { resources } = spec.manifest;
-  const even = place(
-    nodes.filter((node) => here(node.name) === fewest),
+  const preferred = place(
+    nodes.filter(({ name }) => (rule === 'spread' ? here(name) === fewest : here(name) > 0)),
     resources,
   );
-  const chosen = even.node === null ? place(nodes, resources) : even;
+  const chosen = preferred.node === null ? place(nodes, resources) : preferred;
   if (chosen.node === null) return { node: null, reason: chosen.reason };
   const port = await freeHostPort(tx, chosen.node, machines.get(chosen.node).ports);
   if (port === null) return { node: null, reason: `no port for a replica is free on ${chosen.node}` };

@@ -11,7 +11,7 @@ import type { Random } from '../../ports/random.ts';
 import { createDrainReporter } from './drain-reporter.ts';
 import type { FleetFollower } from './fleet-follower.ts';
 import { retire, settleLosses } from './losses.ts';
-import { placeReplica } from './place-replica.ts';
+import { type PlacementRule, placeReplica } from './place-replica.ts';
 import type { ReplicaWorker } from './replica-worker.ts';
 import { isLeft, settleRollout, specFor, standings } from './rollout.ts';
 import type { RoutesKeeper } from './routes-keeper.ts';
@@ -48,6 +48,7 @@ export interface ReconcilerDeps {
   random: Random;
   log: Log;
   machines: Machines;
+  placement: PlacementRule;
   buildDeadlineMs: number;
   /** Told after each look, with what is there now. */
   onSettled: (app: AppRow | null, name: string, replicas: readonly ReplicaRow[]) => Promise<void>;
@@ -72,6 +73,15 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
   const unplaced = new Map<string, string>();
   let timer: Timer | null = null;
   let stopped = false;
+  /** Machines that were lost when last heard of. */
+  let lost: ReadonlySet<string> = new Set();
+  let sweepSoon = false;
+  // A machine that is back may bring what was taken away while it was lost.
+  const unfollow = deps.fleet.onView(({ nodes }) => {
+    const missing = new Set(nodes.flatMap(({ name, state }) => (state === 'lost' ? [name] : [])));
+    if ([...lost].some((name) => !missing.has(name))) sweepSoon = true;
+    lost = missing;
+  });
 
   function kick(name: string): void {
     if (stopped) return;
@@ -165,7 +175,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
   ): Promise<void> {
     const { tx } = unit;
     if (action.do === 'add') {
-      const where = await placeReplica(tx, spec, deps.fleet.nodes(), deps.machines);
+      const where = await placeReplica(tx, spec, deps.fleet.nodes(), deps.machines, deps.placement);
       if (where.node === null) {
         // Said once, not at every look.
         if (unplaced.get(app.name) !== where.reason) {
@@ -326,13 +336,19 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
     await drainReporter.report(deps.fleet.nodes());
   }
 
+  async function sweep(due: boolean): Promise<void> {
+    if (!due && !sweepSoon) return;
+    sweepSoon = false;
+    await removeStrays(deps);
+  }
+
   function schedule(turn: number): void {
     if (stopped) return;
     timer = clock.after(
       LOOK_EVERY_MS,
       () => {
         lookAtAll()
-          .then(() => (turn % SWEEP_EVERY_LOOKS === 0 ? removeStrays(deps) : undefined))
+          .then(() => sweep(turn % SWEEP_EVERY_LOOKS === 0))
           .catch((error) => log.error({ reason: messageOf(error) }, 'the apps could not be looked at'))
           .finally(() => schedule(turn + 1));
       },
@@ -357,6 +373,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
     },
     async stop() {
       stopped = true;
+      unfollow();
       timer?.cancel();
       await Promise.all([...looking.values()].map((entry) => entry.done));
     },

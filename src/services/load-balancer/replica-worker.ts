@@ -1,4 +1,4 @@
-import { AvkError, asAvkError, type ErrorCode, messageOf } from '../../domain/errors.ts';
+import { AvkError, asAvkError, type ErrorCode, MACHINE_ERRORS, messageOf } from '../../domain/errors.ts';
 import type { InstanceSpec } from '../../domain/instance.ts';
 import { crashBackoffMs } from '../../domain/replica-plan.ts';
 import { MOST_FAILED_STARTS } from '../../domain/rollout-plan.ts';
@@ -130,7 +130,7 @@ export function createReplicaWorker(deps: ReplicaWorkerDeps): ReplicaWorker {
     // What could not be built now can be built no better later.
     const failures = row.failures + (HOPELESS.includes(error.code) ? MOST_FAILED_STARTS : 1);
     log.warn({ app: row.app, replica: row.id, node: row.node, failures, reason }, 'a replica did not start');
-    if (error.code === 'AVK_HOST_UNREACHABLE') {
+    if (MACHINE_ERRORS.includes(error.code)) {
       // No fault of the app's: it counts as lost with its machine, and goes on when that is back.
       await change(row.id, { state: 'lost', since: clock.now(), reason });
       return;

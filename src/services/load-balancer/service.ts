@@ -19,6 +19,7 @@ import { adoptReplicas } from './adoption.ts';
 import { createFleetFollower } from './fleet-follower.ts';
 import { createHealthMonitor } from './health-monitor.ts';
 import { replicaMetrics } from './metrics.ts';
+import type { PlacementRule } from './place-replica.ts';
 import { pruneRoutes } from './prune-images.ts';
 import { createReconciler } from './reconciler.ts';
 import { createReplicaWorker, STABLE_MS } from './replica-worker.ts';
@@ -56,6 +57,8 @@ export interface LoadBalancerDeps {
   publicAddress: string;
   firstPort: number;
   buildDeadlineMs: number;
+  /** Where further replicas go. */
+  placement: PlacementRule;
 }
 
 /** A route that was set aside is tried again this often; its port may be free again. */
