@@ -62,7 +62,11 @@ async function up(options: Record<string, unknown>): Promise<void> {
     if (signalled.signal.aborted) resolve();
     signalled.signal.addEventListener('abort', () => resolve(), { once: true });
   });
-  process.stdout.write('Stopping: apps end with the platform and come back with it …\n');
+  process.stdout.write(
+    config.vms
+      ? 'Stopping: apps go on on their machines, and are found there at the next start …\n'
+      : 'Stopping: apps end with the platform and come back with it …\n',
+  );
   await platform.stop();
   process.stdout.write('Stopped.\n');
   // Whatever could not be ended in its time must not keep the process.

@@ -2,6 +2,10 @@
 export const NODE_STATES = ['ready', 'suspect', 'lost', 'draining', 'drained'] as const;
 export type NodeState = (typeof NODE_STATES)[number];
 
+/** What a machine is to the platform: this one in disguise, one of its own, or the one of those that NGINX runs on. */
+export const NODE_ROLES = ['pretended', 'worker', 'balancer'] as const;
+export type NodeRole = (typeof NODE_ROLES)[number];
+
 /** What is known of a machine at one moment. Percentages are 0-100. */
 export interface NodeSnapshot {
   name: string;

@@ -54,11 +54,11 @@ export const vmEntrySchema = z.strictObject({
 });
 export type VmEntry = z.infer<typeof vmEntrySchema>;
 
-/** The ports that replicas get on a machine. */
-export function replicaPortsOf(entry: VmEntry): PortRange {
+/** The ports that replicas get on a machine. @param usual where it says nothing of its own */
+export function replicaPortsOf(entry: VmEntry, usual: PortRange): PortRange {
   if (entry.ports) return entry.ports;
   const first = entry.latestAvailablePort;
-  if (first === undefined) return DEFAULT_REPLICA_PORTS;
+  if (first === undefined) return usual;
   // Up to where the kernel's own outgoing ports begin; one that starts above them gets as many as others have.
   const last = first < DEFAULT_REPLICA_PORTS.last ? DEFAULT_REPLICA_PORTS.last : Math.min(first + 9999, 65_535);
   return { first, last };

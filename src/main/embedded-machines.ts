@@ -8,12 +8,17 @@ import type { Clock } from '../ports/clock.ts';
 import type { Log } from '../ports/log.ts';
 import type { Machine, Machines } from '../ports/machines.ts';
 import type { ReverseProxy } from '../ports/reverse-proxy.ts';
+import { publicAddress } from './addresses.ts';
 import { type Config, uploadLimits } from './config.ts';
 import type { Home } from './home.ts';
 
 export interface MachineEngines {
   machines: Machines;
   proxy: ReverseProxy;
+  /** Where users reach apps. */
+  publicAddress: string;
+  /** The machine that NGINX runs on, and where its files go; null where the proxy is in this process. */
+  balancer: { name: string; confDir: string } | null;
 }
 
 /** Machines that are all this one, and a proxy in this process: nothing else is needed. */
@@ -42,6 +47,8 @@ export async function embeddedMachines(config: Config, home: Home, clock: Clock,
       'this platform is embedded: it pretends its machines, as many as `avishkar up --nodes N` says',
     ),
     proxy: createBuiltInProxy({ host: config.host, clock, log: (line) => log.debug({}, line) }),
+    publicAddress: publicAddress(config),
+    balancer: null,
   };
 }
 

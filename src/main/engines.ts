@@ -7,17 +7,21 @@ import { createSqliteBus } from '../adapters/message-bus/sqlite.ts';
 import { systemRandom } from '../adapters/random/system.ts';
 import { createSqliteRegistry } from '../adapters/service-registry/sqlite.ts';
 import { messageOf } from '../domain/errors.ts';
+import type { VmEntry } from '../domain/service-entry.ts';
 import type { BlobStore } from '../ports/blob-store.ts';
 import type { BundleReader } from '../ports/bundle-reader.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Databases } from '../ports/database.ts';
+import type { Log } from '../ports/log.ts';
 import type { Machines } from '../ports/machines.ts';
 import type { MessageBus } from '../ports/message-bus.ts';
 import type { Random } from '../ports/random.ts';
 import type { ReverseProxy } from '../ports/reverse-proxy.ts';
 import type { ServiceRegistry } from '../ports/service-registry.ts';
+import { readRoster } from '../services/node-manager/roster.ts';
+import { migrations, type NodeManagerTables } from '../services/node-manager/store.ts';
 import type { Config } from './config.ts';
-import { embeddedMachines } from './embedded-machines.ts';
+import { embeddedMachines, type MachineEngines } from './embedded-machines.ts';
 import type { Home } from './home.ts';
 
 /** Everything the services stand on. */
@@ -31,6 +35,10 @@ export interface Engines {
   bundles: BundleReader;
   proxy: ReverseProxy;
   machines: Machines;
+  /** Where users reach apps. */
+  publicAddress: string;
+  /** The machine that NGINX runs on, and where its files go; null where the proxy is in this process. */
+  balancer: MachineEngines['balancer'];
   logOf(service: string): ServiceLog;
   close(): Promise<void>;
 }
@@ -72,21 +80,24 @@ export async function openEngines(config: Config, home: Home, hooks: Hooks): Pro
     onError: (error) => log.error({ reason: messageOf(error) }, 'the registry could not be renewed'),
   });
   const blobs = await createFilesystemBlobs({ directory: home.path('blobs') });
-  const { machines, proxy } = await embeddedMachines(config, home, clock, log);
+  const databases = createSqliteDatabases({
+    directory: home.path('state'),
+    ...(hooks.abortAndRerun ? { abortAndRerun: hooks.abortAndRerun } : {}),
+  });
+  const { machines, proxy, publicAddress, balancer } = await machinesOf(config, { home, databases, clock, log });
 
   return {
     clock,
     random,
-    databases: createSqliteDatabases({
-      directory: home.path('state'),
-      ...(hooks.abortAndRerun ? { abortAndRerun: hooks.abortAndRerun } : {}),
-    }),
+    databases,
     bus,
     registry,
     blobs,
     bundles: createZipBundleReader({ directory: home.path('uploads') }),
     proxy,
     machines,
+    publicAddress,
+    balancer,
     logOf,
     async close() {
       await proxy.close();
@@ -96,4 +107,25 @@ export async function openEngines(config: Config, home: Home, hooks: Hooks): Pro
       for (const { close } of logs.values()) close();
     },
   };
+}
+
+async function machinesOf(
+  config: Config,
+  { home, databases, clock, log }: { home: Home; databases: Databases; clock: Clock; log: Log },
+): Promise<MachineEngines> {
+  const { vms, loadBalancer } = config;
+  if (!vms || !loadBalancer) return embeddedMachines(config, home, clock, log);
+  const { controllerMachines } = await import('./controller-machines.ts');
+  const entries = await machinesOnRecord(databases, vms);
+  return controllerMachines({ config: { ...config, vms, loadBalancer }, entries, home, clock, log });
+}
+
+/** What the node manager has on record of machines, before it runs itself. */
+async function machinesOnRecord(databases: Databases, configured: readonly VmEntry[]): Promise<VmEntry[]> {
+  const database = await databases.open<NodeManagerTables>('node-manager', migrations);
+  try {
+    return await readRoster(database.read, configured);
+  } finally {
+    await database.close();
+  }
 }

@@ -77,6 +77,7 @@ export const NODE = {
   name: 'node1',
   address: '127.0.0.1',
   state: 'ready',
+  role: 'pretended',
   cpuPercent: 12.5,
   memoryPercent: 41.2,
   diskPercent: 63,

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { checkSchema } from '../../domain/check.ts';
-import { NODE_STATES } from '../../domain/node.ts';
+import { NODE_ROLES, NODE_STATES } from '../../domain/node.ts';
 import { vmEntrySchema } from '../../domain/service-entry.ts';
 import type { HttpApp } from '../../kernel/http/app.ts';
 import type { ServiceClient } from '../../kernel/service-client.ts';
@@ -13,6 +13,7 @@ const node = z.object({
   name: z.string(),
   address: z.string(),
   state: z.enum(NODE_STATES),
+  role: z.enum(NODE_ROLES),
   cpuPercent: z.number(),
   memoryPercent: z.number(),
   diskPercent: z.number(),

@@ -61,6 +61,7 @@ test('replicas that have nowhere to go are taken up again when their machine is 
       const [before] = await replicas();
       lab.nodeBecomes('VM1', 'lost');
       await eventually(async () => (await replicas()).some(({ state }) => state === 'lost'));
+      assert.equal(lab.applied.at(-1)?.[0]?.upstreams.length, 1, 'it may well serve on');
       lab.nodeBecomes('VM1', 'ready');
       await eventually(async () =>
         (await replicas()).some(({ id, state }) => id === before?.id && state === 'healthy'),

@@ -1,7 +1,7 @@
 import { messageOf } from '../../domain/errors.ts';
 import type { Database } from '../../ports/database.ts';
 import type { Log } from '../../ports/log.ts';
-import type { ApplyResult, ReverseProxy, Route } from '../../ports/reverse-proxy.ts';
+import type { ApplyResult, ReverseProxy, Route, Upstream } from '../../ports/reverse-proxy.ts';
 import { type Db, type LoadBalancerTables, specOf } from './store.ts';
 
 /** Keeps the proxy at what the database says. */
@@ -63,10 +63,23 @@ async function readRoutes(db: Db): Promise<Route[]> {
       name: app.name,
       publicPort: app.public_port,
       maxBodyBytes: 0,
-      upstreams: own.flatMap(({ state, ip, port }) => (state === 'healthy' && ip && port ? [{ ip, port }] : [])),
+      upstreams: upstreamsOf(own),
       note: noteOf(own, spec?.manifest.name ?? app.name),
     };
   });
+}
+
+/**
+ * The healthy ones. Without any, those on machines that are lost to the platform: they may well serve on, as when it is
+ * only sshd that is down, and a replica that does not answer is no worse than none.
+ */
+export function upstreamsOf(
+  replicas: readonly { state: string; ip: string | null; port: number | null }[],
+): Upstream[] {
+  const those = (wanted: string): Upstream[] =>
+    replicas.flatMap(({ state, ip, port }) => (state === wanted && ip && port ? [{ ip, port }] : []));
+  const healthy = those('healthy');
+  return healthy.length > 0 ? healthy : those('lost');
 }
 
 /** What visitors read while no replica is healthy. */

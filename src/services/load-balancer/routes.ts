@@ -7,7 +7,6 @@ import { withDeadline } from '../../kernel/deadline.ts';
 import type { HttpApp } from '../../kernel/http/app.ts';
 import { NDJSON, ndjson } from '../../kernel/http/stream.ts';
 import type { Clock } from '../../ports/clock.ts';
-import type { ContainerRuntime } from '../../ports/container-runtime.ts';
 import type { Database } from '../../ports/database.ts';
 import type { Log } from '../../ports/log.ts';
 import type { Machines } from '../../ports/machines.ts';
@@ -140,7 +139,7 @@ async function registerApp(deps: RouteDeps, request: Registration): Promise<stri
       errors: [{ path: 'vmIp', message: 'expected the address of a machine', received: request.vmIp }],
     });
   }
-  const replicaId = request.replicaId ?? (await findReplica(deps.machines.get(node).runtime, request.containerId));
+  const replicaId = request.replicaId ?? (await findReplica(deps.machines, node, request.containerId));
   const options = {
     node,
     replicaId: replicaId ?? deps.random.uuid(),
@@ -150,11 +149,15 @@ async function registerApp(deps: RouteDeps, request: Registration): Promise<stri
   const registered = await deps.database.transaction((tx) => register(tx, request, options));
   const port = registered.routed === 1 ? await makeLive(deps, registered) : registered.public_port;
   deps.reconciler.kick(request.appName);
-  return `${deps.publicAddress}:${port}`;
+  // What is reached where it is has no address at the proxy.
+  const address = registered.routed === 1 ? deps.publicAddress : (request.address?.ip ?? request.vmIp);
+  return `${address}:${port}`;
 }
 
-async function findReplica(runtime: ContainerRuntime, containerId: string): Promise<string | undefined> {
-  const containers = await runtime.list();
+async function findReplica(machines: Machines, node: string, containerId: string): Promise<string | undefined> {
+  // Services of the platform may run where no apps do.
+  if (!machines.has(node)) return undefined;
+  const containers = await machines.get(node).runtime.list();
   return containers.find((container) => container.containerId === containerId)?.id;
 }
 

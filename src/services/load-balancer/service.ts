@@ -25,7 +25,7 @@ import { createReconciler } from './reconciler.ts';
 import { createReplicaWorker, STABLE_MS } from './replica-worker.ts';
 import { routes } from './routes.ts';
 import { documentRoutes } from './routes-documents.ts';
-import { createRoutesKeeper } from './routes-keeper.ts';
+import { createRoutesKeeper, upstreamsOf } from './routes-keeper.ts';
 import { metricRoutes } from './routes-metrics.ts';
 import { retiredRoutes } from './routes-retired.ts';
 import { rolloutRoutes } from './routes-rollout.ts';
@@ -108,8 +108,7 @@ export function createLoadBalancer(deps: LoadBalancerDeps): Service {
 
   /** Brings proxy, registry and health checks in line with the replicas of one app. */
   async function settled(app: AppRow | null, name: string, replicas: readonly ReplicaRow[]): Promise<void> {
-    const healthy = replicas.filter((row) => row.state === 'healthy');
-    const direct = app ? healthy.flatMap(({ ip, port }) => (ip && port ? [{ ip, port }] : [])) : [];
+    const direct = app ? upstreamsOf(replicas) : [];
     const text = app ? JSON.stringify([app.public_port, direct]) : '';
     if (published.get(name) !== text) {
       const { rejected } = await routesKeeper.refresh();

@@ -2,6 +2,7 @@ import { PassThrough } from 'node:stream';
 import { z } from 'zod';
 import { AvkError } from '../../domain/errors.ts';
 import { resourcesSchema } from '../../domain/manifest.ts';
+import { NODE_ROLES, type NodeRole } from '../../domain/node.ts';
 import { scoreNode } from '../../domain/placement.ts';
 import { halves } from '../../domain/ports.ts';
 import type { HttpApp } from '../../kernel/http/app.ts';
@@ -26,6 +27,7 @@ const nodeSchema = z
     name: z.string(),
     address: z.string(),
     state: z.string(),
+    role: z.enum(NODE_ROLES),
     cpuPercent: z.number(),
     memoryPercent: z.number(),
     diskPercent: z.number(),
@@ -38,6 +40,7 @@ const nodeSchema = z
       name: 'node1',
       address: '127.0.0.1',
       state: 'ready',
+      role: 'pretended' as const,
       cpuPercent: 12.5,
       memoryPercent: 41.2,
       diskPercent: 63,
@@ -61,6 +64,7 @@ export interface RouteDeps {
   database: Database<NodeManagerTables>;
   clock: Clock;
   machines: Machines;
+  roleOf: (name: string) => NodeRole;
 }
 
 export function routes(app: HttpApp, deps: RouteDeps): void {
@@ -131,6 +135,7 @@ export function routes(app: HttpApp, deps: RouteDeps): void {
         name: node.name,
         address: node.address,
         state: node.state,
+        role: deps.roleOf(node.name),
         cpuPercent: node.cpuPercent,
         memoryPercent: node.memoryPercent,
         diskPercent: node.diskPercent,

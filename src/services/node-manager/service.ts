@@ -1,5 +1,6 @@
 import { AvkError, messageOf } from '../../domain/errors.ts';
 import { resourcesSchema } from '../../domain/manifest.ts';
+import type { NodeRole } from '../../domain/node.ts';
 import { halves } from '../../domain/ports.ts';
 import type { HttpApp } from '../../kernel/http/app.ts';
 import { createMessenger, type Message, type Unit } from '../../kernel/messenger.ts';
@@ -71,7 +72,7 @@ export function createNodeManager(deps: NodeManagerDeps): Service {
     database,
     clock,
     log,
-    isBalancer: (name) => name === deps.balancer?.name,
+    isBalancer: (name) => roleOf(name) === 'balancer',
     check: (machine) =>
       checkMachine({
         host: machine.host,
@@ -80,8 +81,13 @@ export function createNodeManager(deps: NodeManagerDeps): Service {
         ...(machine.host.name === deps.balancer?.name ? { balancer: { confDir: deps.balancer.confDir } } : {}),
       }),
   });
-  routes(deps.http, { fleet, database, clock, machines: deps.machines });
+  routes(deps.http, { fleet, database, clock, machines: deps.machines, roleOf });
   historyRoutes(deps.http, { history, clock, names: () => fleet.view().nodes.map(({ name }) => name) });
+
+  function roleOf(name: string): NodeRole {
+    if (deps.machines.fixed) return 'pretended';
+    return name === deps.balancer?.name ? 'balancer' : 'worker';
+  }
 
   async function giveBestNode(unit: Unit<NodeManagerTables>, message: Message<'give best node'>): Promise<void> {
     const instance = message.fields.name;
