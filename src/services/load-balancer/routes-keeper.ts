@@ -1,4 +1,5 @@
 import { messageOf } from '../../domain/errors.ts';
+import type { Clock, Timer } from '../../ports/clock.ts';
 import type { Database } from '../../ports/database.ts';
 import type { Log } from '../../ports/log.ts';
 import type { ApplyResult, ReverseProxy, Route, Upstream } from '../../ports/reverse-proxy.ts';
@@ -6,17 +7,27 @@ import { type Db, type LoadBalancerTables, specOf } from './store.ts';
 
 /** Keeps the proxy at what the database says. */
 export interface RoutesKeeper {
-  /** Resolves when everything committed before the call is live; many calls at once share one change. */
+  /**
+   * Resolves when everything committed before the call is live; many calls at once share one change. What could not be
+   * made live is tried again until it is, or until the next call.
+   */
   refresh(): Promise<ApplyResult>;
+  /** No more tries. */
+  stop(): void;
 }
+
+const RETRY_MS = 2000;
 
 export function createRoutesKeeper(
   database: Database<LoadBalancerTables>,
   proxy: ReverseProxy,
+  clock: Clock,
   log: Log,
 ): RoutesKeeper {
   let running: Promise<ApplyResult> | null = null;
   let next: Promise<ApplyResult> | null = null;
+  let retry: Timer | null = null;
+  let stopped = false;
 
   async function apply(): Promise<ApplyResult> {
     const result = await proxy.apply(await readRoutes(database.read));
@@ -25,24 +36,37 @@ export function createRoutesKeeper(
   }
 
   function begin(): Promise<ApplyResult> {
-    const run = apply().finally(() => {
-      running = null;
-    });
+    retry?.cancel();
+    const run = apply()
+      .catch((error) => {
+        log.error({ reason: messageOf(error) }, 'the routes could not be applied; it is tried again');
+        if (!stopped) retry = clock.after(RETRY_MS, () => refresh().catch(() => undefined), { background: true });
+        throw error;
+      })
+      .finally(() => {
+        running = null;
+      });
     running = run;
     return run;
   }
 
+  function refresh(): Promise<ApplyResult> {
+    if (!running) return begin();
+    // The one under way may have read the database before the caller's change.
+    next ??= running
+      .catch(() => undefined)
+      .then(() => {
+        next = null;
+        return begin();
+      });
+    return next;
+  }
+
   return {
-    refresh() {
-      if (!running) return begin();
-      // The one under way may have read the database before the caller's change.
-      next ??= running
-        .catch((error) => log.error({ reason: messageOf(error) }, 'the routes could not be applied'))
-        .then(() => {
-          next = null;
-          return begin();
-        });
-      return next;
+    refresh,
+    stop() {
+      stopped = true;
+      retry?.cancel();
     },
   };
 }

@@ -78,7 +78,7 @@ export function createLoadBalancer(deps: LoadBalancerDeps): Service {
   });
   const fleet = createFleetFollower(deps.client, clock, log);
   const usage = createUsageHistory({ database, fleet, clock, log });
-  const routesKeeper = createRoutesKeeper(database, proxy, log);
+  const routesKeeper = createRoutesKeeper(database, proxy, clock, log);
   const monitor = createHealthMonitor(clock, (id, healthy, reason) => {
     healthChanged(id, healthy, reason).catch((error) =>
       log.error({ replica: id, reason: messageOf(error) }, 'a change of health was not recorded'),
@@ -222,7 +222,8 @@ export function createLoadBalancer(deps: LoadBalancerDeps): Service {
         await tx.updateTable('rollouts').set({ reached_at: clock.now() }).execute();
       });
       await adoptReplicas(deps);
-      await routesKeeper.refresh();
+      // A proxy that cannot be told now is told later: what it was told last goes on meanwhile.
+      await routesKeeper.refresh().catch(() => undefined);
       fleet.start();
       usage.start();
       await messenger.start();
@@ -231,6 +232,7 @@ export function createLoadBalancer(deps: LoadBalancerDeps): Service {
     async stop() {
       for (const stop of unlisten) stop();
       monitor.stop();
+      routesKeeper.stop();
       usage.stop();
       await reconciler.stop();
       await worker.stop();
