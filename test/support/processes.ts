@@ -1,4 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import { basename } from 'node:path';
+import { FLEET } from './platform.ts';
 
 /** A process of an app under test. */
 export interface AppProcess {
@@ -13,14 +15,25 @@ export function appProcesses(home: string): AppProcess[] {
   for (const entry of readdirSync('/proc')) {
     if (!/^\d+$/.test(entry)) continue;
     const environment = environmentOf(entry);
-    if (!environment.HOME?.startsWith(home) || !environment.AVISHKAR_REPLICA_ID) continue;
+    if (FLEET === null ? !isBelow(home, environment) : !isApp(entry, environment, FLEET)) continue;
     found.push({
       pid: Number(entry),
-      replicaId: environment.AVISHKAR_REPLICA_ID,
+      replicaId: environment.AVISHKAR_REPLICA_ID ?? '',
       instance: environment.AVISHKAR_INSTANCE ?? '',
     });
   }
   return found;
+}
+
+function isBelow(home: string, environment: Record<string, string>): boolean {
+  return environment.HOME?.startsWith(home) === true && environment.AVISHKAR_REPLICA_ID !== undefined;
+}
+
+/** In a container of a VM of the fleet: the app's own process, not the one that Docker put before it. */
+function isApp(pid: string, environment: Record<string, string>, fleet: string): boolean {
+  if (environment.AVISHKAR_REPLICA === undefined) return false;
+  const ours = read(pid, 'cgroup').includes(`/avishkar-fleet/${basename(fleet)}-`);
+  return ours && !read(pid, 'cmdline').startsWith('/sbin/docker-init');
 }
 
 /** Everything that runs with something below this folder in its environment or arguments. */
