@@ -25,14 +25,15 @@ let ports = 20_000;
 /** A Docker runtime on a VM of a fleet that others use, too, one after the other. */
 export async function createDockerHarness(
   vm: FleetVm,
-  hostOf: (vm: FleetVm) => Host,
+  hostOf: (vm: FleetVm) => Promise<{ host: Host; cleanup: () => Promise<void> }>,
   changes: Partial<DockerRuntimeOptions> = {},
 ): Promise<DockerHarness> {
   const logged: string[] = [];
-  const hosts: Host[] = [];
+  const ways: { host: Host; cleanup: () => Promise<void> }[] = [];
   const open = async (): Promise<DockerRuntime> => {
-    const host = hostOf(vm);
-    hosts.push(host);
+    const way = await hostOf(vm);
+    ways.push(way);
+    const { host } = way;
     return createDockerRuntime({
       host,
       servicePath: vm.servicePath,
@@ -46,7 +47,7 @@ export async function createDockerHarness(
   return {
     runtime,
     vm,
-    host: hosts[0] as Host,
+    host: (ways[0] as (typeof ways)[0]).host,
     logged,
     reopen: open,
     freePort: async () => {
@@ -59,7 +60,7 @@ export async function createDockerHarness(
       for (const { id } of await runtime.list()) await runtime.remove(id);
       for (const image of await runtime.listImages()) await runtime.removeImage(image);
       await runtime.close();
-      for (const host of hosts) await host.close();
+      for (const way of ways) await way.cleanup();
     },
   };
 }

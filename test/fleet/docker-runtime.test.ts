@@ -2,8 +2,8 @@ import { after, before, describe } from 'node:test';
 import { containerRuntimeContract } from '../contracts/container-runtime.contract.ts';
 import { createDockerHarness } from './docker-harness.ts';
 import { bringUpFleet, type Fleet, fleetOrSkip } from './fleet.ts';
+import { createSshLab } from './ssh-lab.ts';
 import type { FleetVm } from './vm.ts';
-import { createVmHost } from './vm-host.ts';
 
 describe('the Docker runtime on a fleet', fleetOrSkip(), () => {
   let fleet: Fleet;
@@ -14,6 +14,6 @@ describe('the Docker runtime on a fleet', fleetOrSkip(), () => {
   after(() => fleet?.down());
 
   containerRuntimeContract('The Docker runtime', {
-    create: () => createDockerHarness(fleet.vms[0] as FleetVm, createVmHost),
+    create: () => createDockerHarness(fleet.vms[0] as FleetVm, createSshLab),
   });
 });

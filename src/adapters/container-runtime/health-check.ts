@@ -109,7 +109,8 @@ function checkTcp(connect: HealthCheckOptions['connect'], address: Address, time
 }
 
 function failure(error: NodeJS.ErrnoException, address: Address, what: string): Try {
-  if (error instanceof AvkError && error.code === 'AVK_HOST_UNREACHABLE') {
+  // Of the machine, or of the way to it.
+  if (error instanceof AvkError) {
     return { ...silent(`${what}: ${error.message}`), unknown: true };
   }
   switch (error.code) {

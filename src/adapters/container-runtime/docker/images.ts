@@ -44,7 +44,9 @@ export function createImages(deps: ImagesDeps) {
   const { api, clock, node, disk, log } = deps;
   const shared = createSharedWork();
   let building = 0;
-  let tidying: Promise<void> = Promise.resolve();
+  let closed = false;
+  /** Removals, one after the other: Docker trips over two that meet. Builds wait for those that are under way. */
+  let removing: Promise<unknown> = Promise.resolve();
   /** Images that builds made on their way, of all that ended since it was last tidied. */
   const made = new Set<string>();
 
@@ -105,7 +107,7 @@ export function createImages(deps: ImagesDeps) {
   ): Promise<void> {
     building += 1;
     try {
-      await tidying;
+      await removing;
       signal.throwIfAborted();
       const { image } = spec;
       const args = buildArguments(deps.environment);
@@ -122,9 +124,15 @@ export function createImages(deps: ImagesDeps) {
     if (building > 0) return;
     const ids = [...made];
     made.clear();
-    tidying = tidying
-      .then(() => removeLeftovers(api, ids))
-      .catch((error: unknown) => log(`what builds left on ${node} could not be removed: ${messageOf(error)}`));
+    inTurn(() => removeLeftovers(api, ids)).catch((error: unknown) => {
+      if (!closed) log(`what builds left on ${node} could not be removed: ${messageOf(error)}`);
+    });
+  }
+
+  function inTurn(fn: () => Promise<void>): Promise<void> {
+    const turn = removing.then(fn);
+    removing = turn.catch(() => undefined);
+    return turn;
   }
 
   /** True when another machine had it and it is here now. */
@@ -144,6 +152,18 @@ export function createImages(deps: ImagesDeps) {
       }
     }
     return false;
+  }
+
+  async function removeNamed(image: string): Promise<void> {
+    try {
+      await api.act('DELETE', `/images/${dockerTag(image)}`);
+    } catch (error) {
+      if (hasStatus(error, 409)) {
+        const why = `The image ${image} is used by a container on ${node}.`;
+        throw new AvkError('AVK_IMAGE_IN_USE', why, { cause: error });
+      }
+      if (!hasStatus(error, 404)) throw error;
+    }
   }
 
   return {
@@ -170,24 +190,16 @@ export function createImages(deps: ImagesDeps) {
 
     async remove(image: string): Promise<void> {
       if (!(await has(image))) return;
-      try {
-        await api.act('DELETE', `/images/${dockerTag(image)}`);
-      } catch (error) {
-        if (hasStatus(error, 409)) {
-          throw new AvkError('AVK_IMAGE_IN_USE', `The image ${image} is used by a container on ${node}.`, {
-            cause: error,
-          });
-        }
-        if (!hasStatus(error, 404)) throw error;
-      }
+      await inTurn(() => removeNamed(image));
       deps.dropSources(image);
       disk.forget();
     },
 
     /** Ends all builds. */
     async close(): Promise<void> {
+      closed = true;
       await shared.end(new AvkError('AVK_CANCELLED', 'The platform is stopping.'));
-      await tidying;
+      await removing;
     },
   };
 }

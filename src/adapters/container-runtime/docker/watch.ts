@@ -59,9 +59,10 @@ export function createWatch({ api, clock, node, address, log, onExit }: WatchDep
   const asked = new Map<string, number>();
   const closing = new AbortController();
 
-  async function list(): Promise<ContainerSummary[]> {
+  async function list(signal?: AbortSignal): Promise<ContainerSummary[]> {
     const query = { all: true, filters: JSON.stringify({ label: [REPLICA_LABEL] }) };
-    return api.call('GET', '/containers/json', containerSummarySchema.array(), { query, timeoutMs: LOOK_MS });
+    const options = { query, timeoutMs: LOOK_MS, ...(signal ? { signal } : {}) };
+    return api.call('GET', '/containers/json', containerSummarySchema.array(), options);
   }
 
   async function inspect(containerId: string): Promise<ContainerDetails | null> {
@@ -124,7 +125,7 @@ export function createWatch({ api, clock, node, address, log, onExit }: WatchDep
   async function lookAtAll(): Promise<void> {
     const before = [...running.keys()];
     const runs = new Set<string>();
-    for (const summary of await list()) {
+    for (const summary of await list(closing.signal)) {
       const info = infoOfSummary(summary, address);
       if (info?.state !== 'running') continue;
       runs.add(summary.Id);
@@ -186,7 +187,7 @@ export function createWatch({ api, clock, node, address, log, onExit }: WatchDep
 
   return {
     running: running as ReadonlyMap<string, RunningContainer>,
-    list,
+    list: () => list(),
     inspect,
     noteRunning,
     /** Runs what ends a container; its end is then no news. */
