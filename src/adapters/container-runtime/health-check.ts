@@ -124,7 +124,7 @@ function failure(error: NodeJS.ErrnoException, address: Address, what: string): 
     case 'ETIMEDOUT':
       return silent(`${what}: ${address.ip} cannot be reached`);
     default:
-      return error.code?.startsWith('HPE_')
+      return String(error.code).startsWith('HPE_')
         ? { ...silent(`${what}: the answer is not HTTP`), answered: true }
         : silent(`${what}: ${error.message}`);
   }
