@@ -25,6 +25,8 @@ export const ERRORS = {
   AVK_PLATFORM_STOPPED: { status: 503, title: 'The platform is stopped' },
   AVK_SERVICE_UNAVAILABLE: { status: 503, title: 'A service of the platform does not answer' },
   AVK_HOST_UNREACHABLE: { status: 503, title: 'A machine does not answer' },
+  AVK_HOST_REFUSED: { status: 502, title: 'A machine does not let the platform in' },
+  AVK_HOST_KEY_CHANGED: { status: 502, title: 'A machine shows another host key' },
   AVK_NO_NODE: { status: 503, title: 'No machine can take the app' },
   AVK_NO_PORT: { status: 503, title: 'No free port is left' },
   AVK_DEADLINE: { status: 504, title: 'It took too long' },

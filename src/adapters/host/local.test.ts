@@ -5,8 +5,8 @@ import { expectContractToFail } from '../../../test/contracts/broken.ts';
 import { hostContract } from '../../../test/contracts/host.contract.ts';
 import { eventually } from '../../../test/support/eventually.ts';
 import type { ReplicaSample } from '../../ports/host.ts';
-import { cpuTicks, memory, type ReplicaUsage } from './local.ts';
 import { readProcess } from './proc.ts';
+import { cpuTicks, memory, type ReplicaUsage } from './shares.ts';
 import { createLocalHarness } from './test-support.ts';
 
 hostContract('The local host', { create: createLocalHarness });

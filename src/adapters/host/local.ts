@@ -4,23 +4,12 @@ import { cpus } from 'node:os';
 import { dirname } from 'node:path';
 import { AvkError } from '../../domain/errors.ts';
 import type { Clock } from '../../ports/clock.ts';
-import type { Host, HostSample, ReplicaSample } from '../../ports/host.ts';
+import type { Host, HostSample } from '../../ports/host.ts';
 import { runCommand } from './command.ts';
 import { openConnection } from './open-connection.ts';
 import { portFree } from './port-free.ts';
+import { cpuTicks, memory, percent, type ReplicaUsage, replicaSample } from './shares.ts';
 import { diskError, writeFileAtomic } from './write-file.ts';
-
-/** What one running replica has used, and its limits. */
-export interface ReplicaUsage {
-  /** The replica's id. */
-  id: string;
-  /** Processor time since it started, in seconds of one core. */
-  cpuSeconds: number;
-  memoryBytes: number;
-  /** Its limits, as in the manifest's `resources`. */
-  cpus: number;
-  memoryMb: number;
-}
 
 export interface LocalHostOptions {
   name: string;
@@ -136,21 +125,6 @@ async function read(clock: Clock, usage: LocalHostOptions['usage']): Promise<Rea
   return { at: clock.monotonic(), ...cpuTicks(text), replicas: new Map(replicas.map((each) => [each.id, each])) };
 }
 
-/** Reads the first line of /proc/stat: `cpu user nice system idle iowait irq softirq steal …`. */
-export function cpuTicks(text: string): { busyTicks: number; totalTicks: number } {
-  // Guest time, after steal, is contained in user time already.
-  const ticks = text.slice(0, text.indexOf('\n')).trim().split(/\s+/).slice(1, 9).map(Number);
-  const totalTicks = ticks.reduce((sum, value) => sum + value, 0);
-  const idle = (ticks[3] ?? 0) + (ticks[4] ?? 0);
-  return { busyTicks: totalTicks - idle, totalTicks };
-}
-
-/** Reads /proc/meminfo, in bytes. */
-export function memory(text: string): { totalBytes: number; availableBytes: number } {
-  const bytes = (key: string): number => Number(new RegExp(`^${key}:\\s+(\\d+) kB`, 'm').exec(text)?.[1] ?? 0) * 1024;
-  return { totalBytes: bytes('MemTotal'), availableBytes: bytes('MemAvailable') };
-}
-
 async function sample(before: Reading, now: Reading, home: string): Promise<HostSample> {
   const [meminfo, disk] = await Promise.all([readFile('/proc/meminfo', 'latin1'), statfs(home)]);
   const { totalBytes, availableBytes } = memory(meminfo);
@@ -166,19 +140,4 @@ async function sample(before: Reading, now: Reading, home: string): Promise<Host
     memoryBytes: totalBytes,
     replicas: [...now.replicas.values()].map((each) => replicaSample(before.replicas.get(each.id), each, seconds)),
   };
-}
-
-function replicaSample(before: ReplicaUsage | undefined, now: ReplicaUsage, seconds: number): ReplicaSample {
-  // One that was not there before has used all of its time since. One that was started again counts from 0.
-  const used = Math.max(0, now.cpuSeconds - (before?.cpuSeconds ?? 0));
-  return {
-    id: now.id,
-    cpuPercent: seconds > 0 ? (used / (seconds * now.cpus)) * 100 : 0,
-    memoryPercent: (now.memoryBytes / (now.memoryMb * 1024 * 1024)) * 100,
-    memoryBytes: now.memoryBytes,
-  };
-}
-
-function percent(part: number, whole: number): number {
-  return whole > 0 ? Math.min(100, Math.max(0, (part / whole) * 100)) : 0;
 }

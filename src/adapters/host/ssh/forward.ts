@@ -1,0 +1,93 @@
+import type { Duplex } from 'node:stream';
+import type { ClientChannel } from 'ssh2';
+import type { Clock } from '../../../ports/clock.ts';
+import type { CommandResult, ConnectTarget } from '../../../ports/host.ts';
+import { answer, deadline } from './answer.ts';
+import { CHANNEL_MS, isChannelRefusal, PROHIBITED } from './channel.ts';
+import type { Connection } from './connection.ts';
+import { type Machine, refused } from './failure.ts';
+
+export interface Forwarding {
+  machine: Machine;
+  clock: Clock;
+  get: (signal: AbortSignal) => Promise<Connection>;
+  /** To find out what is wrong with a socket, of which SSH says nothing. */
+  run: (argv: readonly [string, ...string[]], options: { signal: AbortSignal }) => Promise<CommandResult>;
+}
+
+/** A connection that the machine makes; `Host.connect` says what that means. */
+export async function connectThrough(
+  forwarding: Forwarding,
+  target: ConnectTarget,
+  { signal }: { signal: AbortSignal },
+): Promise<Duplex> {
+  const { machine, clock } = forwarding;
+  const { client, lost } = await forwarding.get(signal);
+  using limit = deadline(clock, AbortSignal.any([signal, lost]), CHANNEL_MS, () =>
+    systemError('ETIMEDOUT', machine, target),
+  );
+  try {
+    const channel = await answer<ClientChannel>(
+      limit.signal,
+      (callback) => {
+        if ('socket' in target) client.openssh_forwardOutStreamLocal(target.socket, callback);
+        else client.forwardOut('127.0.0.1', 0, target.ip, target.port, callback);
+      },
+      (late) => late.destroy(),
+    );
+    return asSocket(channel);
+  } catch (error) {
+    if (!isChannelRefusal(error)) throw error;
+    if (error.reason === PROHIBITED) {
+      throw refused(
+        machine,
+        'does not let the platform connect through it: set AllowTcpForwarding and AllowStreamLocalForwarding to yes in its sshd_config.',
+        error,
+      );
+    }
+    const code = 'socket' in target ? await whatIsWrong(forwarding, target.socket, signal) : codeOf(error.message);
+    throw systemError(code, machine, target, error);
+  }
+}
+
+/** SSH's server passes the words of the C library on. */
+function codeOf(message: string): string {
+  if (/connection refused/i.test(message)) return 'ECONNREFUSED';
+  if (/timed out/i.test(message)) return 'ETIMEDOUT';
+  if (/no route|unreachable/i.test(message)) return 'EHOSTUNREACH';
+  // Older servers say no more than that it failed.
+  return 'ECONNREFUSED';
+}
+
+/** Of a socket, SSH's server says only that it could not be opened. */
+async function whatIsWrong({ run }: Forwarding, path: string, signal: AbortSignal): Promise<string> {
+  const look = 'if [ ! -e "$1" ]; then exit 2; elif [ ! -w "$1" ]; then exit 13; fi';
+  const { exitCode } = await run(['sh', '-c', look, 'sh', path], { signal });
+  return exitCode === 2 ? 'ENOENT' : exitCode === 13 ? 'EACCES' : 'ECONNREFUSED';
+}
+
+function systemError(code: string, machine: Machine, target: ConnectTarget, cause?: unknown): NodeJS.ErrnoException {
+  const where = 'socket' in target ? target.socket : `${target.ip}:${target.port}`;
+  const why: Record<string, string> = {
+    ENOENT: 'is not there',
+    EACCES: `may not be used by ${machine.username}`,
+    ETIMEDOUT: 'did not answer',
+    EHOSTUNREACH: 'cannot be reached from there',
+    ECONNREFUSED: 'has nobody listening',
+  };
+  const error = new Error(`${where} on ${machine.name} ${why[code] ?? 'cannot be reached'}`, { cause });
+  return Object.assign(error, { code });
+}
+
+/** What HTTP's client wants of a socket beyond a stream; over SSH there is nothing to be set. */
+function asSocket(channel: ClientChannel): Duplex {
+  const nothing = (): ClientChannel => channel;
+  return Object.assign(channel, {
+    setKeepAlive: nothing,
+    setNoDelay: nothing,
+    setTimeout: nothing,
+    ref: nothing,
+    unref: nothing,
+    destroySoon: () => channel.destroy(),
+  });
+}
