@@ -39,9 +39,15 @@ local function choose(app, list, tried)
   return fallback or list[turn % count + 1]
 end
 
+-- Before the body is read: whether there is anybody to send it to.
+function module.admit(app, written)
+  if (said:get("replicas " .. app) or written) == "" then return ngx.exit(503) end
+end
+
 function module.balance(app, written)
   local list = replicas(app, written)
-  if #list == 0 then return ngx.exit(503) end
+  -- The last one has gone since the request was let in.
+  if #list == 0 then return ngx.exit(ngx.ERROR) end
   local context = ngx.ctx
   local tried = context.avishkar_tried
   if tried then

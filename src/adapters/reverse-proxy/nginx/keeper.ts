@@ -225,7 +225,13 @@ export function createKeeper(options: KeeperOptions): Keeper {
       const words = new Map(bad.map((each) => [each.candidate, readRefusal(each.refusal, confDir).sentence]));
       return setAside([...words.keys()], (route) => words.get(route) ?? found.sentence, desired);
     }
-    return waitFor(readRefusal(foreign ?? refusal, confDir).sentence, work);
+    if (foreign === null) {
+      throw new AvkError(
+        'AVK_INTERNAL',
+        `NGINX on ${machine.name} refuses the platform’s own files: ${found.sentence}`,
+      );
+    }
+    return waitFor(readRefusal(foreign, confDir).sentence, work);
   }
 
   function setAside(routes: readonly Route[], reason: (route: Route) => string, desired: Desired): 'again' {

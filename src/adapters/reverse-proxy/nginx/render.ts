@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { namePattern } from '../../../domain/names.ts';
 import type { Route, Upstream } from '../../../ports/reverse-proxy.ts';
 import { htmlInConf, jsonInConf, jsonText } from './escape.ts';
-import { type ControlSpec, type SharedText, sharedConf, type Variant } from './shared-text.ts';
+import { type ControlSpec, luaCall, type SharedText, sharedConf, type Variant } from './shared-text.ts';
 
 /** The shared file comes first in the folder, and no app can be called so. */
 export const SHARED_FILE = '00-avishkar.conf';
@@ -32,47 +32,49 @@ export function noteOf(route: Route): string {
 
 /** The file of a route. Expects what `checkRoutes` and `problemWithName` accept. */
 export function renderRoute(route: Route, variant: Variant, shared: SharedText): string {
-  const servers = `${route.name}_servers`;
-  const answers = variant === 'plain' && route.upstreams.length === 0;
-  const pass = (include: string, indent: string): string =>
-    answers ? `${indent}return 503;` : `${indent}include ${include};\n${indent}proxy_pass http://${servers};`;
-  const choose = answers ? '' : '        if ($avishkar_streamed) { return 418; }\n';
-  const body = `${answers ? '' : upstreamBlock(route, servers, variant, shared)}server {
-    listen 0.0.0.0:${route.publicPort};
-    client_max_body_size ${route.maxBodyBytes};
+  const { name, publicPort, maxBodyBytes } = route;
+  const unserved = variant === 'plain' && route.upstreams.length === 0;
+  const streamed = '        if ($avishkar_streamed) { return 418; }\n';
+  const body = `${unserved ? '' : upstreamBlock(route, shared)}server {
+    listen 0.0.0.0:${publicPort};
+    client_max_body_size ${maxBodyBytes};
     include ${shared.errors};
     location / {
-${choose}${pass(shared.proxy, '        ')}
-    }
+${unserved ? '        return 503;\n' : streamed + passOn(route, shared, shared.proxy)}    }
     location @streamed {
-${pass(shared.streamed, '        ')}
-    }
+${unserved ? '        return 503;\n' : passOn(route, shared, shared.streamed)}    }
     location @avishkar {
-        set $avishkar_app "${route.name}";
-        set $avishkar_limit "${route.maxBodyBytes}";
+        set $avishkar_app "${name}";
+        set $avishkar_limit "${maxBodyBytes}";
         set $avishkar_note_html "${htmlInConf(noteOf(route))}";
         set $avishkar_note_json "${jsonInConf(noteOf(route))}";
         include ${shared.page};
     }
 }
 `;
-  return withHead(`${route.name}, port ${route.publicPort}`, body);
+  return withHead(`${name}, port ${publicPort}`, body);
 }
 
-function upstreamBlock(route: Route, servers: string, variant: Variant, shared: SharedText): string {
-  const lua = variant === 'lua';
-  const addresses = route.upstreams.map(addressOf);
-  // A replica that failed is asked again after a second, not after NGINX's ten: when all of an app's restart, it is back at once.
-  const lines = addresses.map((address) => `    server ${address}${lua ? '' : ' fail_timeout=1s'};\n`);
-  if (lines.length === 0) lines.push('    server 0.0.0.1:1;\n');
-  const choose = lua
-    ? `    balancer_by_lua_block {
-        (package.loaded.avishkar or dofile("${shared.lua}")).balance("${route.name}", "${addresses.join(',')}")
-    }
-`
+const serversOf = (route: Route): string => `${route.name}_servers`;
+const listOf = (route: Route): string => route.upstreams.map(addressOf).join(',');
+
+function passOn(route: Route, shared: SharedText, include: string): string {
+  const admit = shared.lua
+    ? `        access_by_lua_block { ${luaCall(shared, `admit("${route.name}", "${listOf(route)}")`)} }\n`
     : '';
-  return `upstream ${servers} {
-${lines.join('')}${choose}    keepalive ${KEPT_CONNECTIONS};
+  // Without a path of its own, so that NGINX passes the request's on byte by byte.
+  return `        include ${include};\n${admit}        proxy_pass http://${serversOf(route)};\n`;
+}
+
+function upstreamBlock(route: Route, shared: SharedText): string {
+  const lua = shared.lua !== null;
+  // A replica that failed is asked again after a second, not NGINX's ten: when all of an app's restart, it is back at once.
+  const lines = route.upstreams.map((each) => `    server ${addressOf(each)}${lua ? '' : ' fail_timeout=1s'};\n`);
+  // NGINX wants one; the module never asks it.
+  if (lines.length === 0) lines.push('    server 0.0.0.1:1;\n');
+  const choose = `    balancer_by_lua_block { ${luaCall(shared, `balance("${route.name}", "${listOf(route)}")`)} }\n`;
+  return `upstream ${serversOf(route)} {
+${lines.join('')}${lua ? choose : ''}    keepalive ${KEPT_CONNECTIONS};
     keepalive_timeout ${KEPT_MS}ms;
 }
 `;

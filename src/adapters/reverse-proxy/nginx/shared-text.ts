@@ -11,7 +11,7 @@ export interface SharedText {
   files: ReadonlyMap<string, string>;
   /** For `location /`, with what a request and its answer need on their way. */
   proxy: string;
-  /** The same for what takes long or is large. */
+  /** The same for what is large or may take long. */
   streamed: string;
   /** For a `server`: which statuses are answered by which location. */
   errors: string;
@@ -63,9 +63,9 @@ proxy_send_timeout 60s;
 const STREAMED_PROXY = `${HEADERS}proxy_set_header Connection $avishkar_connection;
 proxy_set_header Upgrade $avishkar_upgrade;
 proxy_request_buffering off;
-client_body_timeout 1h;
 proxy_read_timeout 1h;
 proxy_send_timeout 1h;
+client_body_timeout 1h;
 `;
 
 const ERRORS = `error_page 418 = @streamed;
@@ -75,6 +75,7 @@ gzip off;
 underscores_in_headers on;
 keepalive_timeout 65s;
 send_timeout 1h;
+client_body_timeout 1h;
 `;
 
 const PAGE = `default_type "";
@@ -86,6 +87,11 @@ return 200 $avishkar_page;
 `;
 
 const LUA = readFileSync(new URL('./balancer.lua', import.meta.url), 'utf8');
+
+/** A call of the platform's Lua text, which each worker loads once. */
+export function luaCall({ lua }: Pick<SharedText, 'lua'>, call: string): string {
+  return `(package.loaded.avishkar or dofile("${lua}")).${call}`;
+}
 
 /**
  * `dir`: the platform's own folder inside NGINX's, by its absolute path. `cookieFlags`: whether this NGINX knows
@@ -99,7 +105,7 @@ export function sharedText(variant: Variant, dir: string, cookieFlags: boolean):
     return `${dir}/${file}`;
   };
   const lua = variant === 'lua' ? put('balancer', 'lua', LUA) : null;
-  const call = (method: string): string => `(package.loaded.avishkar or dofile("${lua}")).${method}`;
+  const call = (text: string): string => luaCall({ lua }, text);
   const cookie = lua
     ? `header_filter_by_lua_block { ${call('drop_session_cookie()')} }\n`
     : // Taking the line out needs a module; browsers do not take a cookie that is for HTTPS alone from a plain page.
@@ -121,8 +127,8 @@ export function sharedText(variant: Variant, dir: string, cookieFlags: boolean):
 }
 
 /**
- * Which requests are large or take long: those that want another protocol or an event stream, and bodies that say no
- * length or one over 100 kB.
+ * Which requests are large or may take long: those that want another protocol or an event stream, and bodies that say no
+ * length or one of 100 kB and more.
  */
 const STREAMED_MAPS = `map $http_upgrade $avishkar_upgrade {
     default $http_upgrade;
@@ -187,6 +193,11 @@ ${variant === 'lua' ? LUA_MEMORY : ''}server {
     listen 127.0.0.1:${control.port};
     access_log off;
     default_type text/plain;
+    # So that they are known when no app sets them.
+    set $avishkar_app "";
+    set $avishkar_limit "";
+    set $avishkar_note_html "";
+    set $avishkar_note_json "";
     client_body_buffer_size 8m;
     client_max_body_size 8m;
 ${controlLocations(shared, control, generation)}
@@ -197,7 +208,6 @@ ${controlLocations(shared, control, generation)}
 
 function controlLocations(shared: SharedText, control: ControlSpec, generation: string): string {
   if (shared.lua === null) return `    location = /state { return 200 "${generation} -"; }`;
-  const load = `(package.loaded.avishkar or dofile("${shared.lua}"))`;
-  return `    location = /state { content_by_lua_block { ${load}.state("${generation}") } }
-    location = /endpoints { content_by_lua_block { ${load}.change("${control.token}") } }`;
+  return `    location = /state { content_by_lua_block { ${luaCall(shared, `state("${generation}")`)} } }
+    location = /endpoints { content_by_lua_block { ${luaCall(shared, `change("${control.token}")`)} } }`;
 }
