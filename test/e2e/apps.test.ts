@@ -4,9 +4,11 @@ import { type Api, signIn } from '../support/api.ts';
 import { appOf, webApp } from '../support/apps.ts';
 import { eventually } from '../support/eventually.ts';
 import { buildProcesses, containersOf, occupyPort, outputBytes } from '../support/machine.ts';
-import { type Home, newHome, startPlatform, type TestPlatform } from '../support/platform.ts';
+import { embeddedOnly, type Home, newHome, startPlatform, type TestPlatform } from '../support/platform.ts';
 import { appProcesses, processesBelow } from '../support/processes.ts';
 
+/** What is downloaded: the VMs of a fleet have no way to a registry. */
+const download = embeddedOnly('there is no way to a registry');
 const quick = { health: { path: '/up', startSeconds: 2 } };
 
 describe('apps that misbehave', () => {
@@ -110,7 +112,8 @@ require('node:http').createServer((q, s) => s.end('ok')).listen(process.env.PORT
   });
 
   test('an app that dies while it serves is started again at the same address', async () => {
-    const main = `require('node:http').createServer((q, s) => { if (q.url === '/die') process.exit(9); s.end('ok ' + process.pid); }).listen(process.env.PORT);`;
+    const main = `const self = Math.random();
+require('node:http').createServer((q, s) => { if (q.url === '/die') process.exit(9); s.end('ok ' + self); }).listen(process.env.PORT);`;
     await api.provide(appOf('mortal', main));
     const name = await api.deploy('mortal');
     const { endpoint } = await api.reaches(name, 'running');
@@ -147,7 +150,7 @@ require('node:http').createServer((q, s) => s.end('ok')).listen(process.env.PORT
     await api.reaches(name, 'stopped');
   });
 
-  test('a zip with an npm dependency works', async () => {
+  test('a zip with an npm dependency works', download, async () => {
     const main = `const odd = require('is-odd');
 require('node:http').createServer((q, s) => s.end(String(odd(3)))).listen(process.env.PORT);`;
     const dependencies = JSON.stringify({ name: 'needy', version: '1.0.0', dependencies: { 'is-odd': '3.0.1' } });
@@ -167,7 +170,7 @@ require('node:http').createServer((q, s) => s.end(String(odd(3)))).listen(proces
     }
   });
 
-  test('dependencies that cannot be installed fail the build with npm’s own words', async () => {
+  test('dependencies that cannot be installed fail the build with npm’s own words', download, async () => {
     const dependencies = JSON.stringify({ dependencies: { 'is-odd': '999.0.0' } });
     const { reason, lines } = await fails('unmet', '', {}, { 'package.json': dependencies });
     assert.match(reason, /npm|install/i);
