@@ -6,6 +6,9 @@ const LAST_LINES = 20;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what is looked for
 const COLOURS = /\u001b\[[0-9;]*[A-Za-z]/g;
 
+/** Ids, which say nothing to anybody. */
+const NOISE = /^( ---> (Running in )?[0-9a-f]{12,64}|Removing intermediate container [0-9a-f]+)$/;
+
 export interface Progress {
   stream?: string | undefined;
   status?: string | undefined;
@@ -32,7 +35,7 @@ export function createBuildOutput(tell: (line: string) => void) {
     container = /^ ---> Running in ([0-9a-f]{12,64})$/.exec(plain)?.[1] ?? (step ? null : container);
     const image = / ---> ([0-9a-f]{12,64})$/.exec(plain)?.[1];
     if (image && pulling === null) made.add(image);
-    if (plain === '') return;
+    if (plain === '' || NOISE.test(plain)) return;
     last.push(plain);
     if (last.length > LAST_LINES) last.shift();
     tell(plain);

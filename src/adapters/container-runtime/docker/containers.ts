@@ -33,6 +33,8 @@ export interface LabelledContainer {
   cpus: number;
   memoryMb: number;
   stopSeconds: number;
+  /** Where its Dockerfile is among its files on the machine: `Dockerfile`, or for one of its own below `app/`. */
+  dockerfile: string;
   /** Of all that it was made from. */
   hash: string;
 }
@@ -47,6 +49,7 @@ const LABELS = {
   cpus: 'avishkar.cpus',
   memoryMb: 'avishkar.memory-mb',
   stopSeconds: 'avishkar.stop-seconds',
+  dockerfile: 'avishkar.dockerfile',
   hash: 'avishkar.spec',
 } as const satisfies Record<keyof LabelledContainer, string>;
 
@@ -63,6 +66,7 @@ export function labelled(spec: ContainerSpec, machine: Machine): LabelledContain
     cpus: Math.max(MIN_CPUS, Math.min(resources.cpus, machine.cores)),
     memoryMb: resources.memoryMb,
     stopSeconds: manifest.stopSeconds,
+    dockerfile: manifest.runtime === 'dockerfile' ? `app/${manifest.entry}` : 'Dockerfile',
     hash: createHash('sha256').update(JSON.stringify(told)).digest('hex').slice(0, 32),
   };
 }
@@ -87,6 +91,7 @@ export function readLabels(labels: Record<string, string>): LabelledContainer | 
     cpus: number('cpus'),
     memoryMb: number('memoryMb'),
     stopSeconds: number('stopSeconds'),
+    dockerfile: text('dockerfile'),
     hash: text('hash'),
   };
   return Object.values(container).some((value) => value === '' || Number.isNaN(value)) ? null : container;

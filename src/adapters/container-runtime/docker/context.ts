@@ -151,8 +151,16 @@ function packed(
     }
     tar.finalize();
   };
-  fill().catch((error: unknown) => tar.destroy(asZipError(error) as Error));
-  return Readable.from(tar, { objectMode: false });
+  fill().catch((error: Error) => tar.destroy(error));
+  return Readable.from(withZipErrors(tar), { objectMode: false });
+}
+
+async function* withZipErrors(tar: Pack): AsyncGenerator<Buffer> {
+  try {
+    for await (const piece of tar) yield piece as Buffer;
+  } catch (error) {
+    throw asZipError(error);
+  }
 }
 
 async function add(tar: Pack, header: Partial<Header> & { name: string }, from: Readable): Promise<void> {

@@ -228,8 +228,16 @@ function send(request: ClientRequest, body: Readable | string | null): Promise<I
       response.on('error', () => undefined);
       resolve(response);
     });
-    if (body instanceof Readable) pipeline(body, request).catch((error: Error) => answer?.destroy(error));
-    else request.end(body ?? undefined);
+    request.once('close', () => reject(new Error('the connection was closed')));
+    if (!(body instanceof Readable)) {
+      request.end(body ?? undefined);
+      return;
+    }
+    // A request that is given up because of this would not say why.
+    pipeline(body, request).catch((error: Error) => {
+      if (body.errored) reject(body.errored);
+      answer?.destroy(error);
+    });
   });
 }
 

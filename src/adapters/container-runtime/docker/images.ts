@@ -10,11 +10,12 @@ import { type BuildContext, openContext } from './context.ts';
 import type { createDiskGuard } from './disk.ts';
 import { imageSchema, imageSummarySchema } from './docker-answers.ts';
 import { type DockerApi, hasStatus } from './docker-api.ts';
-import { type BaseImages, buildArguments } from './dockerfile.ts';
+import type { BaseImages } from './dockerfile.ts';
 import { dockerTag } from './image-names.ts';
 import { IMAGE_LABEL } from './labels.ts';
 import { removeLeftovers } from './leftovers.ts';
 import { loadImage } from './move.ts';
+import type { OperatorFiles } from './operator-files.ts';
 
 /** Another machine that may have an image already. */
 export interface ImageSource {
@@ -28,23 +29,22 @@ export interface ImagesDeps {
   clock: Clock;
   node: string;
   baseImages: BaseImages;
-  environment: NodeJS.ProcessEnv;
+  buildArguments: Record<string, string>;
   buildTimeoutMs: number;
   limits: ZipLimits;
   disk: ReturnType<typeof createDiskGuard>;
   peers: () => readonly ImageSource[];
-  /** Lays the sources down for people; goes on after the image is there, and closes the context. */
-  keepSources: (image: string, context: BuildContext) => void;
-  dropSources: (image: string) => void;
+  /** Where the sources are kept for people. */
+  files: Pick<OperatorFiles, 'keepSources' | 'dropSources' | 'hasSources'>;
   log: (message: string) => void;
 }
 
 /** The images of one machine: built there once, or brought from another one that has them. */
 export function createImages(deps: ImagesDeps) {
-  const { api, clock, node, disk, log } = deps;
+  const { api, clock, node, disk, files, log } = deps;
   const shared = createSharedWork();
   let building = 0;
-  let closed = false;
+  const closing = new AbortController();
   /** Removals, one after the other: Docker trips over two that meet. Builds wait for those that are under way. */
   let removing: Promise<unknown> = Promise.resolve();
   /** Images that builds made on their way, of all that ended since it was last tidied. */
@@ -61,7 +61,10 @@ export function createImages(deps: ImagesDeps) {
   }
 
   async function make(spec: ImageSpec, tell: (line: string) => void, abandoned: AbortSignal): Promise<void> {
-    if (await has(spec.image)) return;
+    if (await has(spec.image)) {
+      void restoreSources(spec);
+      return;
+    }
     await disk.check();
     const late = new AbortController();
     const signal = AbortSignal.any([abandoned, late.signal]);
@@ -84,16 +87,27 @@ export function createImages(deps: ImagesDeps) {
       timer.cancel();
       disk.forget();
     }
-    if (context) deps.keepSources(spec.image, context);
+    if (context) files.keepSources(spec.image, context);
+  }
+
+  /** An earlier platform may have ended before it had written them. */
+  async function restoreSources(spec: ImageSpec): Promise<void> {
+    try {
+      if (await files.hasSources(spec.image)) return;
+      const context = await sourcesOf(spec, closing.signal, true);
+      if (context) files.keepSources(spec.image, context);
+    } catch (error) {
+      if (!closing.signal.aborted) log(`the sources of ${spec.image} are not on ${node}: ${messageOf(error)}`);
+    }
   }
 
   /** An image that is there already is not worth less because its sources cannot be had. */
-  async function sourcesOf(spec: ImageSpec, signal: AbortSignal, moved: boolean): Promise<BuildContext | null> {
+  async function sourcesOf(spec: ImageSpec, signal: AbortSignal, present: boolean): Promise<BuildContext | null> {
     const { baseImages, limits } = deps;
     try {
       return await openContext(spec, { baseImages, limits, now: new Date(clock.now()), signal });
     } catch (error) {
-      if (!moved || signal.aborted) throw error;
+      if (!present || signal.aborted) throw error;
       log(`the sources of ${spec.image} could not be brought to ${node}: ${messageOf(error)}`);
       return null;
     }
@@ -110,7 +124,7 @@ export function createImages(deps: ImagesDeps) {
       await removing;
       signal.throwIfAborted();
       const { image } = spec;
-      const args = buildArguments(deps.environment);
+      const args = deps.buildArguments;
       await buildImage({ api, clock, node }, { image, tag: dockerTag(image), context, args, signal, output });
     } finally {
       building -= 1;
@@ -125,7 +139,7 @@ export function createImages(deps: ImagesDeps) {
     const ids = [...made];
     made.clear();
     inTurn(() => removeLeftovers(api, ids)).catch((error: unknown) => {
-      if (!closed) log(`what builds left on ${node} could not be removed: ${messageOf(error)}`);
+      if (!closing.signal.aborted) log(`what builds left on ${node} could not be removed: ${messageOf(error)}`);
     });
   }
 
@@ -191,13 +205,13 @@ export function createImages(deps: ImagesDeps) {
     async remove(image: string): Promise<void> {
       if (!(await has(image))) return;
       await inTurn(() => removeNamed(image));
-      deps.dropSources(image);
+      files.dropSources(image);
       disk.forget();
     },
 
     /** Ends all builds. */
     async close(): Promise<void> {
-      closed = true;
+      closing.abort();
       await shared.end(new AvkError('AVK_CANCELLED', 'The platform is stopping.'));
       await removing;
     },

@@ -10,9 +10,11 @@ import { createBody, infoOf, infoOfSummary, labelled, type Machine, readLabels }
 import { createDiskGuard } from './disk.ts';
 import { createdSchema, infoSchema } from './docker-answers.ts';
 import { createDockerApi, hasStatus } from './docker-api.ts';
-import type { BaseImages } from './dockerfile.ts';
+import { type BaseImages, buildArguments } from './dockerfile.ts';
 import { createImages, type ImageSource } from './images.ts';
 import { readLogs } from './logs.ts';
+import { createOperatorFiles } from './operator-files.ts';
+import type { Replica } from './operator-scripts.ts';
 import { startFailure } from './start-failure.ts';
 import { createWatch, type RunningContainer } from './watch.ts';
 
@@ -73,6 +75,16 @@ export function createDockerRuntime(options: DockerRuntimeOptions): DockerRuntim
       for (const listener of listeners) listener(exited);
     },
   });
+  const args = buildArguments(options.environment ?? process.env);
+  const files = createOperatorFiles({
+    host,
+    clock,
+    servicePath: options.servicePath,
+    buildArguments: args,
+    replicas,
+    machine: thisMachine,
+    log,
+  });
   const images = createImages({
     api,
     clock,
@@ -80,12 +92,11 @@ export function createDockerRuntime(options: DockerRuntimeOptions): DockerRuntim
     disk,
     log,
     baseImages: options.baseImages,
-    environment: options.environment ?? process.env,
+    buildArguments: args,
     buildTimeoutMs: options.buildTimeoutMs ?? 10 * 60_000,
     limits: options.limits ?? { maxEntries: 10_000, maxBytes: 256 * 1024 * 1024 },
     peers: options.peers ?? (() => []),
-    keepSources: (_, context) => void context.close(),
-    dropSources: () => undefined,
+    files,
   });
   const checkHealth = createHealthCheck({ connect: (target, o) => host.connect(target, o), machineSilent });
 
@@ -96,6 +107,18 @@ export function createDockerRuntime(options: DockerRuntimeOptions): DockerRuntim
     } catch (error) {
       return messageOf(error);
     }
+  }
+
+  async function thisMachine(): Promise<Machine> {
+    return { name: node, address: host.address, cores: (await dockerInfo()).NCPU };
+  }
+
+  async function replicas(): Promise<Replica[]> {
+    return (await watch.list()).flatMap((summary) => {
+      const container = readLabels(summary.Labels);
+      const name = infoOfSummary(summary, host.address)?.name;
+      return container && name !== undefined ? [{ name, container }] : [];
+    });
   }
 
   async function find(id: string): Promise<ContainerInfo | null> {
@@ -109,8 +132,7 @@ export function createDockerRuntime(options: DockerRuntimeOptions): DockerRuntim
   async function start(spec: ContainerSpec, signal: AbortSignal): Promise<ContainerInfo> {
     signal.throwIfAborted();
     refuseWhenClosing();
-    const [{ NCPU }, present] = await Promise.all([dockerInfo(), watch.list(), disk.check()]);
-    const machine: Machine = { name: node, address: host.address, cores: NCPU };
+    const [machine, present] = await Promise.all([thisMachine(), watch.list(), disk.check()]);
     const wanted = labelled(spec, machine);
     let mine: string | null = null;
     for (const summary of present) {
@@ -197,6 +219,7 @@ export function createDockerRuntime(options: DockerRuntimeOptions): DockerRuntim
   async function close(): Promise<void> {
     await images.close();
     await locked.idle();
+    await files.close();
     await watch.close();
     listeners.clear();
     api.close();
@@ -215,7 +238,11 @@ export function createDockerRuntime(options: DockerRuntimeOptions): DockerRuntim
     listImages: () => images.list(),
     removeImage: (image) => images.remove(image),
 
-    start: (spec, { signal }) => locked.run(spec.name, () => start(spec, signal)),
+    async start(spec, { signal }) {
+      const started = await locked.run(spec.name, () => start(spec, signal));
+      files.changed(spec.instance, { generation: spec.generation, env: spec.env });
+      return started;
+    },
 
     async stop(id, graceSeconds) {
       const found = await find(id);
@@ -236,6 +263,7 @@ export function createDockerRuntime(options: DockerRuntimeOptions): DockerRuntim
       const found = await find(id);
       if (!found) return;
       await locked.run(found.name, () => discard(found.containerId));
+      files.changed(found.instance);
     },
 
     async inspect(id) {
