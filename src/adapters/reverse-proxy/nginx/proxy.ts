@@ -30,10 +30,11 @@ export function createNginxProxy(options: NginxProxyOptions): ReverseProxy {
   const { host, clock, log } = options;
   const confDir = options.confDir ?? '/etc/nginx/conf.d';
   const mainFile = options.mainFile ?? '/etc/nginx/nginx.conf';
-  const machine = createMachine({ host, clock, confDir, mainFile, program: options.program ?? '/usr/sbin/nginx' });
+  const program = options.program ?? '/usr/sbin/nginx';
+  const machine = createMachine({ host, clock, confDir, mainFile, program });
   const control = createControl(host, machine);
   const keeper = createKeeper({
-    ...{ machine, control, clock, log, confDir, mainFile },
+    ...{ machine, control, clock, log, confDir, mainFile, program },
     controlPort: options.controlPort ?? 1989,
   });
   const drains = createDrainWatch({ machine, clock, log, keeper });
