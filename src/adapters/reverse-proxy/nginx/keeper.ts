@@ -6,6 +6,7 @@ import type { ApplyResult, Route } from '../../../ports/reverse-proxy.ts';
 import { findCulprit, takenPort } from './blame.ts';
 import type { Control, Running } from './control.ts';
 import { createEndpoints } from './endpoints.ts';
+import { mainFileProblems } from './examine.ts';
 import { createLearner, type Learnt } from './learn.ts';
 import type { Changed, Machine, Place, Seen } from './machine.ts';
 import { checkConf } from './main-file.ts';
@@ -70,6 +71,7 @@ export function createKeeper(options: KeeperOptions): Keeper {
   /** Hash of what is live of each route; see `Desired`. */
   const structure = new Map<string, string>();
   const aside = new Map<string, { structure: string; reason: string; until: number }>();
+  const advised = new Set<string>();
   let held: { generation: string; until: number; reason: string } | null = null;
   let spec: ControlSpec | null = null;
   /** Whether NGINX has answered at `spec`. */
@@ -85,7 +87,11 @@ export function createKeeper(options: KeeperOptions): Keeper {
         learner.forget();
         continue;
       }
-      if (!learnt.main.includesConfDir) throw notIncluded(learnt);
+      if (!learnt.main.includesConfDir) {
+        const [sentence] = mainFileProblems(learnt.main, confDir, routes.length);
+        throw new AvkError('AVK_SERVICE_UNAVAILABLE', `On ${machine.name}, ${sentence}`);
+      }
+      advise(learnt, routes.length);
       const result = await attempt(routes, learnt, seen);
       if (result !== null) return report(result);
     }
@@ -288,9 +294,12 @@ export function createKeeper(options: KeeperOptions): Keeper {
     return { rejected };
   }
 
-  function notIncluded({ main }: Learnt): AvkError {
-    const sentence = `${main.path} on ${machine.name} does not read the platform’s files: add \`include ${confDir}/*.conf;\` inside \`http { … }\`.`;
-    return new AvkError('AVK_SERVICE_UNAVAILABLE', sentence);
+  /** Says once what the main file lacks; it is the operator's. */
+  function advise({ main }: Learnt, routes: number): void {
+    for (const sentence of mainFileProblems(main, confDir, routes)) {
+      if (!advised.has(sentence)) log.warn({ machine: machine.name }, sentence);
+      advised.add(sentence);
+    }
   }
 
   return {

@@ -63,6 +63,7 @@ facts() {
   section sum; main_sum
   section version; [ ! -x "$program" ] || "$program" -V 2>&1
   section writable; [ ! -w "$conf" ] || echo yes
+  section user; id -un
   # What is included by a relative path has to be found from the file that is tested, too.
   if mkdir -p "$work" 2> /dev/null; then
     for each in "$(dirname "$main")"/*; do
@@ -70,6 +71,17 @@ facts() {
     done
   fi
 }
+
+# Which of the commands that are needed the platform's user may not run.
+rights() {
+  section refused
+  [ "$(id -u)" != 0 ] || return 0
+  may "$program"
+  may "$program" -t -c "$work/check.conf"
+  may "$program" -s reload
+  [ ! -d /run/systemd/system ] || may /usr/bin/systemctl start nginx
+}
+may() { sudo -n -l "$@" > /dev/null 2>&1 || echo "$@"; }
 
 # Takes a tar: new/ (files for the folder), shared/ (for the platform's own), check.conf, and the lists `removed` and
 # `replaced`, a name a line.
@@ -148,6 +160,7 @@ connected() { # ADDRESSES
 case $verb in
   look) look ;;
   facts) facts ;;
+  rights) rights ;;
   check) lock; unpack; check ;;
   # Only if NGINX would take it.
   change)

@@ -33,6 +33,8 @@ export interface Facts {
   version: string;
   /** Whether the folder can be written. */
   writable: boolean;
+  /** Who the platform is on the machine. */
+  user: string;
 }
 
 /** A change of the folder. */
@@ -86,6 +88,8 @@ export interface Machine {
   /** Absolute path of the platform's own folder. */
   readonly folder: string;
   facts(): Promise<Facts>;
+  /** Commands that the platform's user may not run, though NGINX needs them. */
+  refusedCommands(): Promise<string[]>;
   look(at: Place): Promise<Seen>;
   /** Tests the change. Resolves with NGINX's words when it is bad, with null when it is good. */
   check(change: Change): Promise<string | null>;
@@ -149,8 +153,10 @@ export function createMachine(options: MachineOptions): Machine {
         sum: (found.get('sum') ?? '').slice(0, 64),
         version: (found.get('version') ?? '').trim(),
         writable: found.get('writable') === 'yes\n',
+        user: (found.get('user') ?? '').trim(),
       };
     },
+    refusedCommands: async () => ((await call('rights', [])).get('refused') ?? '').split('\n').filter(Boolean),
     look: async ({ pidFile }) => readSeen(await call('look', [], { pidFile })),
     check: async (change) =>
       refusalOf((await call('check', [], { stdin: await bundle(change), ms: CHANGE_MS })).get('check')),
