@@ -100,19 +100,27 @@ local function refuse(status, sentence)
   ngx.print(sentence)
 end
 
--- POST: lines of fields with tabs between. `set APP REPLICAS HTML JSON`, `forget APP`, `revision NAME` as the last.
+-- POST: lines of fields with tabs between. `set APP REPLICAS HTML JSON`, `forget APP`, `only these` (whatever was not
+-- set before is forgotten), `revision NAME` as the last.
 function module.change(token)
   if ngx.req.get_method() ~= "POST" or ngx.var.http_x_avishkar_token ~= token then return refuse(403, "not for you") end
   ngx.req.read_body()
+  local set = {}
   for line in (ngx.req.get_body_data() or ""):gmatch("[^\n]+") do
     local verb, name, list, html, json = line:match("^(%a+)\t([^\t]+)\t?([^\t]*)\t?([^\t]*)\t?([^\t]*)$")
     if verb == "set" then
+      set[name] = true
       for key, value in pairs({ replicas = list, html = html, json = json }) do
         local ok, problem = said:safe_set(key .. " " .. name, value)
         if not ok then return refuse(507, problem) end
       end
     elseif verb == "forget" then
       for _, key in ipairs({ "replicas ", "html ", "json " }) do said:delete(key .. name) end
+    elseif verb == "only" then
+      for _, key in ipairs(said:get_keys(0)) do
+        local app = key:match(" (.*)$")
+        if app and not set[app] then said:delete(key) end
+      end
     elseif verb == "revision" then
       said:set("revision", name)
     else

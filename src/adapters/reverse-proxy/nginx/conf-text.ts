@@ -89,14 +89,20 @@ function quoted(reader: Reader, quote: string): Token {
     word += reader.text[reader.at] ?? '';
     reader.at++;
   }
-  reader.at++;
+  reader.at = Math.min(reader.at + 1, reader.text.length);
   return { text: word, word: true, start, end: reader.at };
 }
 
-/** Past the brace that closes a block of another language. */
+/** Past the brace that closes a block of Lua. */
 function skipBraces(reader: Reader): void {
-  for (let depth = 1; depth > 0 && reader.at < reader.text.length; reader.at++) {
-    if (reader.text[reader.at] === '{') depth++;
-    if (reader.text[reader.at] === '}') depth--;
+  for (let depth = 1; depth > 0 && reader.at < reader.text.length; ) {
+    const character = reader.text[reader.at] ?? '';
+    if (character === '"' || character === "'") {
+      quoted(reader, character);
+      continue;
+    }
+    if (character === '{') depth++;
+    if (character === '}') depth--;
+    reader.at++;
   }
 }

@@ -1,13 +1,14 @@
+import { AvkError } from '../../../domain/errors.ts';
 import type { Log } from '../../../ports/log.ts';
 import type { Machine } from './machine.ts';
 import { checkConf, type MainFile, readMainFile } from './main-file.ts';
-import { sumOf } from './plan.ts';
+import { isSudoRefusal, lacksLua, sudoProblem } from './refusal.ts';
 import { type SharedText, sharedText, type Variant } from './shared-text.ts';
 
 /** What does not change by itself: the main file and what this NGINX can do. */
 export interface Learnt {
   main: MainFile;
-  /** SHA-256 of the main file. */
+  /** As in `Seen.main`. */
   sum: string;
   variant: Variant;
   shared: SharedText;
@@ -18,8 +19,6 @@ export interface Learner {
   learn(): Promise<Learnt>;
   /** What is known may no longer hold. */
   forget(): void;
-  /** True between `forget` and the next `learn`. */
-  forgotten(): boolean;
 }
 
 /** Uses all that the platform's files need of the module. Taken only where the module and its Lua library are there. */
@@ -39,13 +38,23 @@ server {
 }
 `;
 
-export function createLearner(options: { machine: Machine; log: Log; confDir: string; mainFile: string }): Learner {
-  const { machine, log, confDir, mainFile } = options;
+export function createLearner(options: {
+  machine: Machine;
+  log: Log;
+  confDir: string;
+  mainFile: string;
+  program: string;
+}): Learner {
+  const { machine, log, confDir, mainFile, program } = options;
   let known: Learnt | null = null;
+  let said: Variant | null = null;
   return {
     async learn() {
       if (known) return known;
       const facts = await machine.facts();
+      if (facts.version === '') {
+        throw new AvkError('AVK_COMMAND_NOT_FOUND', `${program} is not on ${machine.name}: NGINX is not installed.`);
+      }
       const main = readMainFile(mainFile, facts.main, confDir);
       const files = [`${machine.folder}/stage/new/probe.conf`];
       const refusal = await machine.check({
@@ -55,16 +64,19 @@ export function createLearner(options: { machine: Machine; log: Log; confDir: st
         replaced: [],
         check: checkConf(main, confDir, files, true),
       });
+      if (refusal !== null && isSudoRefusal(refusal)) throw sudoProblem(machine.name, refusal);
       const variant: Variant = refusal === null ? 'lua' : 'plain';
-      log.info({ machine: machine.name, variant }, 'how NGINX is told about replicas');
+      if (variant !== said) log.info({ machine: machine.name, variant }, 'how NGINX is told about replicas');
+      said = variant;
       const shared = sharedText(variant, machine.folder, atLeast(facts.version, [1, 19, 3]));
-      known = { main, sum: sumOf(facts.main), variant, shared };
-      return known;
+      const learnt = { main, sum: facts.sum, variant, shared };
+      // Else the main file itself is broken, so nothing was learnt about the module.
+      if (refusal === null || lacksLua(refusal)) known = learnt;
+      return learnt;
     },
     forget() {
       known = null;
     },
-    forgotten: () => known === null,
   };
 }
 

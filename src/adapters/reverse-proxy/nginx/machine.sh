@@ -39,6 +39,9 @@ lock() {
   ! command -v flock > /dev/null || flock -w 20 9 || { echo 'another change of NGINX is under way' >&2; exit 4; }
 }
 
+# What the files count on: the main file, and which modules are loaded.
+main_sum() { { cat "$main"; ls "$(dirname "$main")/modules-enabled"; } 2> /dev/null | sha256sum; }
+
 look() {
   cd "$conf" || exit 3
   section master; master
@@ -51,14 +54,16 @@ look() {
   section sums; sha256sum -- /dev/null "$@" .avishkar/*.inc .avishkar/*.lua 2> /dev/null
   section heads; awk 'FNR == 1 { print FILENAME "\t" $0 }' /dev/null "$@"
   section listening; cat /proc/net/tcp /proc/net/tcp6 2> /dev/null | awk '$4 == "0A" { print $2 }'
-  section main; sha256sum < "$main"
+  section main; main_sum
   section shared; cat 00-avishkar.conf 2> /dev/null
 }
 
 facts() {
   section main; cat "$main"
-  section version; "$program" -V 2>&1
+  section sum; main_sum
+  section version; [ ! -x "$program" ] || "$program" -V 2>&1
   section writable; [ ! -w "$conf" ] || echo yes
+  section user; id -un
   # What is included by a relative path has to be found from the file that is tested, too.
   if mkdir -p "$work" 2> /dev/null; then
     for each in "$(dirname "$main")"/*; do
@@ -66,6 +71,17 @@ facts() {
     done
   fi
 }
+
+# Which of the commands that are needed the platform's user may not run.
+rights() {
+  section refused
+  [ "$(id -u)" != 0 ] || return 0
+  may "$program"
+  may "$program" -t -c "$work/check.conf"
+  may "$program" -s reload
+  [ ! -d /run/systemd/system ] || may /usr/bin/systemctl start nginx
+}
+may() { sudo -n -l "$@" > /dev/null 2>&1 || echo "$@"; }
 
 # Takes a tar: new/ (files for the folder), shared/ (for the platform's own), check.conf, and the lists `removed` and
 # `replaced`, a name a line.
@@ -90,11 +106,12 @@ put() {
 }
 
 # Tells NGINX to read its files and waits until new workers take the requests and no old one does. When it cannot use
-# them it goes on as it was, without a word to whoever asked.
-reload() { # TRIES, of about 20 ms each
+# them it goes on as it was, without a word to whoever asked; its log, if that may be read, says why.
+reload() { # TRIES, of about 20 ms each; LOG
   section reload
   pid=$(master) || { echo 'not running'; return; }
   before=" $(echo $(workers "$pid" taking)) "
+  length=$(cat "$2" 2> /dev/null | wc -c)
   nginx -s reload 2>&1 || { echo 'refused'; return; }
   try=0
   while [ "$try" -lt "$1" ]; do
@@ -106,12 +123,16 @@ reload() { # TRIES, of about 20 ms each
     try=$((try + 1))
     sleep 0.02
   done
+  tail -c "+$((length + 1))" "$2" 2> /dev/null | grep -F -e '[emerg]' -e '[crit]' | tail -n 20
   echo 'not taken over'
 }
 
 start() { # TRIES
   section start
-  if [ -d /run/systemd/system ]; then as_root /usr/bin/systemctl start nginx 2>&1; else nginx 2>&1; fi
+  if [ -d /run/systemd/system ]; then as_root /usr/bin/systemctl start nginx 2>&1; else nginx 2>&1; fi || {
+    echo 'not running'
+    return
+  }
   try=0
   while [ "$try" -lt "$1" ]; do
     if pid=$(master) && [ -n "$(workers "$pid" taking)" ]; then echo 'live'; return; fi
@@ -139,6 +160,7 @@ connected() { # ADDRESSES
 case $verb in
   look) look ;;
   facts) facts ;;
+  rights) rights ;;
   check) lock; unpack; check ;;
   # Only if NGINX would take it.
   change)
@@ -150,8 +172,6 @@ case $verb in
     ;;
   # Whatever NGINX would say.
   write) lock; unpack; put ;;
-  reload) lock; reload "$@" ;;
-  start) lock; start "$@" ;;
   revert) lock; revert ;;
   connected) connected "$@" ;;
   *) echo "no verb $verb" >&2; exit 2 ;;

@@ -19,7 +19,7 @@ export interface Seen {
   heads: Map<string, string>;
   /** Ports on which any program of the machine listens. */
   listening: Set<number>;
-  /** SHA-256 of the main file. */
+  /** Hash of the main file and the list of modules. */
   main: string;
   /** Text of the shared file, empty without one. */
   shared: string;
@@ -27,10 +27,14 @@ export interface Seen {
 
 export interface Facts {
   main: string;
-  /** What `nginx -V` prints. */
+  /** Hash of the main file and the list of modules; the same as `Seen.main`. */
+  sum: string;
+  /** What `nginx -V` prints; empty when there is no NGINX. */
   version: string;
   /** Whether the folder can be written. */
   writable: boolean;
+  /** Who the platform is on the machine. */
+  user: string;
 }
 
 /** A change of the folder. */
@@ -47,7 +51,7 @@ export interface Change {
 }
 
 /** `not taken over`: NGINX goes on with what it had. `not put`: the test failed, and nothing was changed. */
-export type Outcome = 'live' | 'refused' | 'not taken over' | 'not running' | 'not put' | 'put';
+export type Outcome = 'live' | 'refused' | 'not taken over' | 'not running' | 'not put';
 
 export interface Changed {
   outcome: Outcome;
@@ -69,8 +73,14 @@ export interface MachineOptions {
 const SCRIPT = readFileSync(new URL('./machine.sh', import.meta.url), 'utf8');
 const LOOK_MS = 20_000;
 const CHANGE_MS = 90_000;
-/** NGINX tries for 2.5 s to get a port before it gives a reload up; one with thousands of files takes seconds. */
-const TRIES = 500;
+/** Tries of 20 ms and more. NGINX itself tries for 2.5 s to get a port before it gives a change up. */
+const LEAST_TRIES = 320;
+
+/** Where the main file has NGINX write. */
+export interface Place {
+  pidFile: string;
+  errorLog: string;
+}
 
 /** NGINX's machine, through its Host alone. */
 export interface Machine {
@@ -78,19 +88,19 @@ export interface Machine {
   /** Absolute path of the platform's own folder. */
   readonly folder: string;
   facts(): Promise<Facts>;
-  look(pidFile: string): Promise<Seen>;
+  /** Commands that the platform's user may not run, though NGINX needs them. */
+  refusedCommands(): Promise<string[]>;
+  look(at: Place): Promise<Seen>;
   /** Tests the change. Resolves with NGINX's words when it is bad, with null when it is good. */
   check(change: Change): Promise<string | null>;
   /** Puts the files in place, if NGINX would take them, and does what then is to be done. */
-  change(change: Change, pidFile: string, then: 'reload' | 'start'): Promise<Changed>;
+  change(change: Change, at: Place, then: 'reload' | 'start'): Promise<Changed>;
   /** Puts the files in place, whatever NGINX would say. */
-  write(change: Change): Promise<void>;
-  reload(pidFile: string): Promise<Changed>;
-  start(pidFile: string): Promise<Changed>;
+  write(change: Omit<Change, 'check'>): Promise<void>;
   /** Undoes the last change of the folder. */
   revert(): Promise<void>;
   /** Which of these addresses, as the kernel writes them, NGINX's workers have a connection to. */
-  connected(addresses: readonly string[], pidFile: string): Promise<Set<string>>;
+  connected(addresses: readonly string[], at: Place): Promise<Set<string>>;
   /** A signal that aborts after so many milliseconds; to be cancelled when the work is done. */
   within(ms: number): { signal: AbortSignal; cancel(): void };
 }
@@ -132,13 +142,6 @@ export function createMachine(options: MachineOptions): Machine {
     }
   }
 
-  const changed = (found: Map<string, string>, section: 'reload' | 'start'): Changed => {
-    const refusal = refusalOf(found.get('check'));
-    const lines = (found.get(section) ?? '').trim().split('\n');
-    const outcome: Outcome = refusal !== null ? 'not put' : ((lines.pop() || 'put') as Outcome);
-    return { outcome, refusal, said: lines.join('\n') };
-  };
-
   return {
     name: host.name,
     folder: `${confDir}/.avishkar`,
@@ -147,26 +150,32 @@ export function createMachine(options: MachineOptions): Machine {
       const found = await call('facts', []);
       return {
         main: found.get('main') ?? '',
-        version: found.get('version') ?? '',
+        sum: (found.get('sum') ?? '').slice(0, 64),
+        version: (found.get('version') ?? '').trim(),
         writable: found.get('writable') === 'yes\n',
+        user: (found.get('user') ?? '').trim(),
       };
     },
-    look: async (pidFile) => readSeen(await call('look', [], { pidFile })),
+    refusedCommands: async () => ((await call('rights', [])).get('refused') ?? '').split('\n').filter(Boolean),
+    look: async ({ pidFile }) => readSeen(await call('look', [], { pidFile })),
     check: async (change) =>
       refusalOf((await call('check', [], { stdin: await bundle(change), ms: CHANGE_MS })).get('check')),
-    async change(change, pidFile, then) {
-      const args = [then, String(TRIES)];
-      return changed(await call('change', args, { pidFile, stdin: await bundle(change), ms: CHANGE_MS }), then);
+    async change(change, { pidFile, errorLog }, then) {
+      // Thousands of files take NGINX seconds to read.
+      const tries = LEAST_TRIES + Math.ceil(change.check.length / 200);
+      const options = { pidFile, stdin: await bundle(change), ms: CHANGE_MS };
+      const found = await call('change', [then, String(tries), errorLog], options);
+      const refusal = refusalOf(found.get('check'));
+      const lines = (found.get(then) ?? '').trim().split('\n');
+      return { outcome: refusal === null ? (lines.pop() as Outcome) : 'not put', refusal, said: lines.join('\n') };
     },
     async write(change) {
-      await call('write', [], { stdin: await bundle(change), ms: CHANGE_MS });
+      await call('write', [], { stdin: await bundle({ ...change, check: '' }), ms: CHANGE_MS });
     },
-    reload: async (pidFile) => changed(await call('reload', [String(TRIES)], { pidFile, ms: CHANGE_MS }), 'reload'),
-    start: async (pidFile) => changed(await call('start', [String(TRIES)], { pidFile, ms: CHANGE_MS }), 'start'),
     async revert() {
       await call('revert', [], { ms: CHANGE_MS });
     },
-    async connected(addresses, pidFile) {
+    async connected(addresses, { pidFile }) {
       const found = await call('connected', [addresses.join(' ')], { pidFile });
       return new Set((found.get('connected') ?? '').split('\n').filter(Boolean));
     },

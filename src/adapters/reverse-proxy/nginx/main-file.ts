@@ -6,8 +6,7 @@ export interface MainFile {
   path: string;
   text: string;
   pidFile: string;
-  /** Of the workers; null: the one NGINX was built with. */
-  user: string | null;
+  errorLog: string;
   workerConnections: number;
   /** Null: as the system has it. */
   openFiles: number | null;
@@ -19,6 +18,7 @@ export interface MainFile {
 /** What NGINX takes when nothing is said. */
 const DEFAULT_CONNECTIONS = 512;
 const DEFAULT_PID_FILE = '/run/nginx.pid';
+const DEFAULT_LOG = '/var/log/nginx/error.log';
 
 export function readMainFile(path: string, text: string, confDir: string): MainFile {
   const top = parseConf(text);
@@ -30,7 +30,7 @@ export function readMainFile(path: string, text: string, confDir: string): MainF
     path,
     text,
     pidFile: resolve(dirname(path), value(top, 'pid') ?? DEFAULT_PID_FILE),
-    user: value(top, 'user'),
+    errorLog: resolve(dirname(path), value(top, 'error_log') ?? DEFAULT_LOG),
     workerConnections: Number(value(inEvents, 'worker_connections') ?? DEFAULT_CONNECTIONS),
     openFiles: openFiles === null ? null : Number(openFiles),
     hasShutdownTimeout: value(top, 'worker_shutdown_timeout') !== null,

@@ -5,6 +5,7 @@ import type { Log } from '../../../ports/log.ts';
 import type { ApplyResult, ReverseProxy, Route } from '../../../ports/reverse-proxy.ts';
 import { createControl } from './control.ts';
 import { createDrainWatch } from './drain-watch.ts';
+import { examine } from './examine.ts';
 import { createKeeper } from './keeper.ts';
 import { createMachine } from './machine.ts';
 
@@ -25,15 +26,24 @@ export interface NginxProxyOptions {
   lookEveryMs?: number;
 }
 
-/** NGINX on the balancer's machine. */
-export function createNginxProxy(options: NginxProxyOptions): ReverseProxy {
+export interface NginxProxy extends ReverseProxy {
+  /** What the machine lacks to be the balancer: sentences that say what to do, with the exact line. Empty: nothing. */
+  examine(): Promise<string[]>;
+}
+
+/**
+ * NGINX on the balancer's machine, through its Host alone: one file per route in NGINX's folder, which stays when the
+ * proxy is closed. Replicas of a route change without a reload where NGINX has the Lua module.
+ */
+export function createNginxProxy(options: NginxProxyOptions): NginxProxy {
   const { host, clock, log } = options;
   const confDir = options.confDir ?? '/etc/nginx/conf.d';
   const mainFile = options.mainFile ?? '/etc/nginx/nginx.conf';
-  const machine = createMachine({ host, clock, confDir, mainFile, program: options.program ?? '/usr/sbin/nginx' });
+  const program = options.program ?? '/usr/sbin/nginx';
+  const machine = createMachine({ host, clock, confDir, mainFile, program });
   const control = createControl(host, machine);
   const keeper = createKeeper({
-    ...{ machine, control, clock, log, confDir, mainFile },
+    ...{ machine, control, clock, log, confDir, mainFile, program },
     controlPort: options.controlPort ?? 1989,
   });
   const drains = createDrainWatch({ machine, clock, log, keeper });
@@ -89,6 +99,8 @@ export function createNginxProxy(options: NginxProxyOptions): ReverseProxy {
       for (const route of keeper.live.values()) if (route.publicPort === port) return true;
       return host.portFree(port);
     },
+    examine: () =>
+      exclusive(() => examine({ machine, confDir, mainFile, program, routes: wanted?.length ?? keeper.live.size })),
     async close() {
       closed = true;
       timer?.cancel();

@@ -1,3 +1,5 @@
+import { AvkError } from '../../../domain/errors.ts';
+
 /** What NGINX says about files that it would not take. */
 export interface Refusal {
   /** Its sentence, with the paths that files have once they are in place. */
@@ -38,30 +40,7 @@ export function lacksLua(text: string): boolean {
   return /unknown directive "\w*(_by_lua|lua_)\w*"|resty\.core|ngx_http_lua_module/.test(text);
 }
 
-/**
- * Which of the candidates cannot be taken. `test` resolves with null when those, and what is there without them, are good
- * together. Asks about two times the logarithm of their number for each bad one.
- */
-export async function findBad<T>(
-  candidates: readonly T[],
-  test: (some: readonly T[]) => Promise<string | null>,
-): Promise<{ candidate: T; refusal: string }[]> {
-  const good: T[] = [];
-  const bad: { candidate: T; refusal: string }[] = [];
-  const sort = async (group: readonly T[], refusal: string | null): Promise<void> => {
-    if (refusal === null) {
-      good.push(...group);
-      return;
-    }
-    const [first] = group;
-    if (first === undefined) return;
-    if (group.length === 1) {
-      bad.push({ candidate: first, refusal });
-      return;
-    }
-    const half = Math.ceil(group.length / 2);
-    for (const part of [group.slice(0, half), group.slice(half)]) await sort(part, await test([...good, ...part]));
-  };
-  if (candidates.length > 0) await sort(candidates, await test(candidates));
-  return bad;
+export function sudoProblem(machine: string, text: string): AvkError {
+  const sentence = text.split('\n').find((line) => line.startsWith('sudo: ')) ?? text;
+  return new AvkError('AVK_SERVICE_UNAVAILABLE', `The platform’s user may not run NGINX on ${machine} (${sentence}).`);
 }

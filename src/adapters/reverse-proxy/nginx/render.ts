@@ -26,8 +26,9 @@ export function addressOf({ ip, port }: Upstream): string {
   return `${ip.includes(':') ? `[${ip}]` : ip}:${port}`;
 }
 
-export function noteOf(route: Route): string {
-  return (route.note === '' ? 'no replica is running' : route.note).slice(0, MAX_NOTE);
+/** What visitors read. Notes of routes with replicas are for nobody to see, and no reason to write the file anew. */
+function noteOf({ note, upstreams }: Route): string {
+  return note === '' || upstreams.length > 0 ? 'no replica is running' : note.slice(0, MAX_NOTE);
 }
 
 /** The file of a route. Expects what `checkRoutes` and `problemWithName` accept. */
