@@ -66,7 +66,9 @@ function checkHttp(
           if (giveUp.signal.aborted) socket.destroy();
           else callback(null, socket);
         },
-        (error: Error) => done(failure(error, address, `health check at ${path}`)),
+        (error: Error) => {
+          if (!giveUp.signal.aborted) done(failure(error, address, `health check at ${path}`));
+        },
       );
     };
     try {
@@ -103,7 +105,9 @@ function checkTcp(connect: HealthCheckOptions['connect'], address: Address, time
         socket.on('error', () => undefined).destroy();
         done({ healthy: true, reason: `port ${address.port} accepts connections`, answered: true });
       },
-      (error: Error) => done(failure(error, address, `connecting to port ${address.port}`)),
+      (error: Error) => {
+        if (!giveUp.signal.aborted) done(failure(error, address, `connecting to port ${address.port}`));
+      },
     );
   });
 }
@@ -124,7 +128,7 @@ function failure(error: NodeJS.ErrnoException, address: Address, what: string): 
     case 'ETIMEDOUT':
       return silent(`${what}: ${address.ip} cannot be reached`);
     default:
-      return error.code?.startsWith('HPE_')
+      return String(error.code).startsWith('HPE_')
         ? { ...silent(`${what}: the answer is not HTTP`), answered: true }
         : silent(`${what}: ${error.message}`);
   }
