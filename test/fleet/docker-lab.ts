@@ -48,17 +48,18 @@ let made = 0;
 export async function specFor(harness: DockerHarness, changes: Partial<ContainerSpec> = {}): Promise<ContainerSpec> {
   made += 1;
   const manifest = changes.manifest ?? manifestWith();
+  const name = `probe-1_instance_${made}`;
   return {
     id: `replica-${process.pid}-${made}`,
-    name: `probe-1_instance_${made}`,
+    name,
     instance: 'probe-1',
     generation: 1,
     image: IMAGE,
     manifest,
-    env: {},
     hostPort: await harness.freePort(),
     resources: manifest.resources,
     ...changes,
+    env: { ...changes.env, AVISHKAR_INSTANCE: 'probe-1', AVISHKAR_REPLICA: changes.name ?? name },
   };
 }
 
