@@ -168,6 +168,15 @@ describe('images on a fleet', fleetOrSkip(), () => {
     }
   });
 
+  test('an image that somebody pruned is missed at the start, and made again', async () => {
+    await ensure(harness.runtime, { 'main.js': APP });
+    await must(vm, 'docker', 'image', 'rm', '--force', IMAGE);
+    const start = harness.runtime.start(await specFor(harness), { signal: never() });
+    assert.match((await failure(start, 'AVK_IMAGE_MISSING')).message, /probe:1\.0\.0-0a1b2c3d is not on VM1/);
+    await ensure(harness.runtime, { 'main.js': APP });
+    await started(harness);
+  });
+
   test('an image is brought from another machine instead of built again', { timeout: 120_000 }, async () => {
     const first = harness.runtime;
     const peers = () => [first];
