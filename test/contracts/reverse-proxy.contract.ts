@@ -22,8 +22,12 @@ import {
 
 export interface ReverseProxyLab {
   proxy: ReverseProxy;
-  /** Where public ports are reached, and where another program can take one. Default 127.0.0.1. */
+  /** Where public ports are reached. Default 127.0.0.1. */
   publicHost?: string;
+  /** A port for a route that nothing listens on; each call gives another. Default: of `publicHost`, on this machine. */
+  freePort?: () => Promise<number>;
+  /** Has another program take a port where the proxy's public ports are. Default: this one, on `publicHost`. */
+  holdPort?: (port: number) => Promise<{ port: number; release: () => Promise<void> }>;
   /** Where test upstreams listen so that the proxy reaches them. Default 127.0.0.1. */
   upstreamHost?: string;
   cleanup: () => Promise<void>;
@@ -43,6 +47,11 @@ export function reverseProxyContract(name: string, options: ReverseProxyContract
     let lab: ReverseProxyLab;
     let publicHost = '127.0.0.1';
     let ip = '127.0.0.1';
+    const publicPort = (): Promise<number> => lab.freePort?.() ?? freePort(publicHost);
+    const hold = async (): Promise<{ port: number; release: () => Promise<void> }> => {
+      const port = await publicPort();
+      return lab.holdPort ? lab.holdPort(port) : holdPort(publicHost, port);
+    };
     const upstreams: TestUpstream[] = [];
     before(async () => {
       lab = await options.create();
@@ -66,7 +75,7 @@ export function reverseProxyContract(name: string, options: ReverseProxyContract
       (await ask(url(port), rest)).body.toString();
     /** Makes one route live and returns its port. */
     const live = async (proxy: ReverseProxy, targets: readonly Upstream[], rest = {}): Promise<number> => {
-      const port = await freePort(publicHost);
+      const port = await publicPort();
       assert.deepEqual(await proxy.apply([route('app', port, targets, rest)]), { rejected: [] });
       return port;
     };
@@ -190,15 +199,26 @@ export function reverseProxyContract(name: string, options: ReverseProxyContract
       assert.equal((await ask(url(port), { method: 'POST', headers, data: 'x'.repeat(300_000) })).status, 413);
     });
 
-    check('carries large bodies both ways unchanged', async (proxy) => {
-      const upstream = await app((request, response) => {
-        request.pipe(response);
-      });
-      const port = await live(proxy, [upstream]);
+    const carries = async (proxy: ReverseProxy, handler: Handler): Promise<void> => {
+      const port = await live(proxy, [await app(handler)]);
       const data = randomBytes(16 * 1_048_576);
       const { body } = await ask(url(port), { method: 'POST', data });
       assert.equal(createHash('sha256').update(body).digest('hex'), createHash('sha256').update(data).digest('hex'));
-    });
+    };
+
+    check('carries large bodies both ways unchanged', (proxy) =>
+      carries(proxy, (request, response) => {
+        const chunks: Buffer[] = [];
+        request.on('data', (chunk: Buffer) => chunks.push(chunk));
+        request.on('end', () => response.end(Buffer.concat(chunks)));
+      }),
+    );
+
+    check('carries on with a large body while its answer comes back already', (proxy) =>
+      carries(proxy, (request, response) => {
+        request.pipe(response);
+      }),
+    );
 
     check('passes on each part of an answer at once', async (proxy) => {
       let say: (line: string) => void = () => undefined;
@@ -281,7 +301,7 @@ export function reverseProxyContract(name: string, options: ReverseProxyContract
 
     check('makes exactly the given routes live', async (proxy) => {
       const [one, two] = await Promise.all([app(), app()]);
-      const [first, second] = [await freePort(publicHost), await freePort(publicHost)];
+      const [first, second] = [await publicPort(), await publicPort()];
       await proxy.apply([route('one', first, [one])]);
       assert.equal(await text(first), String(one.port));
       await proxy.apply([route('one', first, [one]), route('two', second, [two])]);
@@ -351,8 +371,8 @@ export function reverseProxyContract(name: string, options: ReverseProxyContract
 
     check('sets a bad route aside, and the others live', async (proxy) => {
       const upstream = await app();
-      const good = await freePort(publicHost);
-      const held = await holdPort(publicHost, await freePort(publicHost));
+      const good = await publicPort();
+      const held = await hold();
       try {
         const { rejected } = await proxy.apply([route('bad', held.port, [upstream]), route('good', good, [upstream])]);
         assert.deepEqual(
@@ -368,7 +388,7 @@ export function reverseProxyContract(name: string, options: ReverseProxyContract
 
     check('takes the first of two routes with one port or one name', async (proxy) => {
       const [one, two] = await Promise.all([app(), app()]);
-      const [port, other] = [await freePort(publicHost), await freePort(publicHost)];
+      const [port, other] = [await publicPort(), await publicPort()];
       const wanted = [route('one', port, [one]), route('two', port, [two]), route('ONE', other, [two])];
       const { rejected } = await proxy.apply(wanted);
       assert.deepEqual(rejected.map((entry) => entry.name).sort(), ['ONE', 'two']);
@@ -377,8 +397,8 @@ export function reverseProxyContract(name: string, options: ReverseProxyContract
 
     check('knows whether a public port can be used', async (proxy) => {
       const port = await live(proxy, [await app()]);
-      const unused = await freePort(publicHost);
-      const held = await holdPort(publicHost, await freePort(publicHost));
+      const unused = await publicPort();
+      const held = await hold();
       try {
         assert.deepEqual(await Promise.all([port, unused, held.port].map((one) => proxy.portFree(one))), [
           true,
@@ -392,7 +412,7 @@ export function reverseProxyContract(name: string, options: ReverseProxyContract
 
     check('ends with the last of several changes at once', async (proxy) => {
       const apps = await Promise.all([app(), app(), app()]);
-      const port = await freePort(publicHost);
+      const port = await publicPort();
       await Promise.all(apps.map((upstream) => proxy.apply([route('app', port, [upstream])])));
       for (let index = 0; index < 4; index++) assert.equal(await text(port), String(apps[2]?.port));
     });

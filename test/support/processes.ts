@@ -11,29 +11,32 @@ export interface AppProcess {
 
 /** All running processes that belong to replicas of the platform with this home, by their environment. */
 export function appProcesses(home: string): AppProcess[] {
-  const found: AppProcess[] = [];
-  for (const entry of readdirSync('/proc')) {
-    if (!/^\d+$/.test(entry)) continue;
-    const environment = environmentOf(entry);
-    if (FLEET === null ? !isBelow(home, environment) : !isApp(entry, environment, FLEET)) continue;
-    found.push({
-      pid: Number(entry),
-      replicaId: environment.AVISHKAR_REPLICA_ID ?? '',
-      instance: environment.AVISHKAR_INSTANCE ?? '',
-    });
-  }
-  return found;
+  return candidates(home).map(({ pid, environment }) => ({
+    pid: Number(pid),
+    replicaId: environment.AVISHKAR_REPLICA_ID ?? '',
+    instance: environment.AVISHKAR_INSTANCE ?? '',
+  }));
 }
 
-function isBelow(home: string, environment: Record<string, string>): boolean {
-  return environment.HOME?.startsWith(home) === true && environment.AVISHKAR_REPLICA_ID !== undefined;
+function candidates(home: string): { pid: string; environment: Record<string, string> }[] {
+  if (FLEET !== null)
+    return fleetProcesses(FLEET).filter(({ environment }) => environment.AVISHKAR_REPLICA !== undefined);
+  return readdirSync('/proc')
+    .filter((entry) => /^\d+$/.test(entry))
+    .map((pid) => ({ pid, environment: environmentOf(pid) }))
+    .filter(
+      ({ environment: { HOME, AVISHKAR_REPLICA_ID } }) => HOME?.startsWith(home) && AVISHKAR_REPLICA_ID !== undefined,
+    );
 }
 
-/** In a container of a VM of the fleet: the app's own process, not the one that Docker put before it. */
-function isApp(pid: string, environment: Record<string, string>, fleet: string): boolean {
-  if (environment.AVISHKAR_REPLICA === undefined) return false;
-  const ours = read(pid, 'cgroup').includes(`/avishkar-fleet/${basename(fleet)}-`);
-  return ours && !read(pid, 'cmdline').startsWith('/sbin/docker-init');
+/** All that runs in containers of the fleet's VMs, but for the process that Docker puts before each app. */
+export function fleetProcesses(fleet: string): { pid: string; environment: Record<string, string> }[] {
+  const ours = `/avishkar-fleet/${basename(fleet)}-`;
+  return readdirSync('/proc')
+    .filter((entry) => /^\d+$/.test(entry))
+    .filter((pid) => read(pid, 'cgroup').includes(ours) && read(pid, 'cgroup').includes('/docker/'))
+    .filter((pid) => !read(pid, 'cmdline').startsWith('/sbin/docker-init'))
+    .map((pid) => ({ pid, environment: environmentOf(pid) }));
 }
 
 /** Everything that runs with something below this folder in its environment or arguments. */
@@ -59,4 +62,9 @@ function read(pid: string, file: string): string {
   } catch {
     return '';
   }
+}
+
+/** Program and arguments of a process; empty when it has just ended. */
+export function commandLineOf(pid: number): string[] {
+  return read(String(pid), 'cmdline').split('\0').slice(0, -1);
 }

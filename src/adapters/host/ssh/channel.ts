@@ -1,5 +1,6 @@
 import { constants } from 'node:os';
 import type { ClientChannel } from 'ssh2';
+import { AvkError, messageOf } from '../../../domain/errors.ts';
 import type { Clock } from '../../../ports/clock.ts';
 import { answer, deadline } from './answer.ts';
 import type { Connection } from './connection.ts';
@@ -82,8 +83,12 @@ export async function startProgram(
       const again = isChannelRefusal(error) && slots.shrink();
       free();
       if (again) continue;
-      if (!isChannelRefusal(error)) throw error;
-      throw refused(machine, 'does not let the platform run programs: raise MaxSessions in its sshd_config.', error);
+      if (isChannelRefusal(error)) {
+        throw refused(machine, 'does not let the platform run programs: raise MaxSessions in its sshd_config.', error);
+      }
+      if (error instanceof AvkError || signal.aborted) throw error;
+      // The library's own words, e.g. for a machine that cannot start another process.
+      throw unreachable(machine, `it did not start a program (${messageOf(error)})`, error);
     }
   }
 }

@@ -127,7 +127,6 @@ function openConnection(options: ConnectionOptions, closed: AbortSignal): Promis
     let shown: { type: string; fingerprint: string } | null = null;
     let failure: AvkError | null = null;
     let watch: Timer | null = null;
-    let ready = false;
 
     const fail = (error: AvkError): void => {
       failure ??= error;
@@ -149,7 +148,6 @@ function openConnection(options: ConnectionOptions, closed: AbortSignal): Promis
         fail(unreachable(machine, 'its host key could not be written down', error));
         return;
       }
-      ready = true;
       watch = watchSilence(
         clock,
         () => socket.bytesRead,
@@ -158,9 +156,10 @@ function openConnection(options: ConnectionOptions, closed: AbortSignal): Promis
       resolve({ client, lost: lost.signal });
     });
     client.on('error', (error) => fail(connectFailure(machine, error)));
+    client.on('end', () => fail(unreachable(machine, 'it ended the connection')));
     client.on('close', () => {
       closed.removeEventListener('abort', close);
-      fail(unreachable(machine, ready ? 'the connection was broken off' : 'it ended the connection at once'));
+      fail(unreachable(machine, 'the connection was broken off'));
     });
     client.connect({
       sock: socket,

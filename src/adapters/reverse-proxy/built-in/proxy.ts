@@ -2,9 +2,9 @@ import { createServer } from 'node:net';
 import { AvkError, messageOf } from '../../../domain/errors.ts';
 import type { Clock } from '../../../ports/clock.ts';
 import type { ApplyResult, ReverseProxy, Route } from '../../../ports/reverse-proxy.ts';
+import { checkRoutes } from '../route-check.ts';
 import { createListener, type Listener } from './listener.ts';
 import { type ForwardContext, toLive } from './live-route.ts';
-import { checkRoutes } from './route-check.ts';
 import { type Target, UpstreamSet } from './upstream-set.ts';
 
 export interface BuiltInProxyOptions {

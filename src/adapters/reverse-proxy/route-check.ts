@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
-import { nameKey } from '../../../domain/names.ts';
-import type { ApplyResult, Route } from '../../../ports/reverse-proxy.ts';
+import { nameKey } from '../../domain/names.ts';
+import type { ApplyResult, Route } from '../../ports/reverse-proxy.ts';
 
 function isPort(port: number): boolean {
   return Number.isInteger(port) && port >= 1 && port <= 65_535;

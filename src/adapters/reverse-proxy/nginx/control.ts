@@ -1,0 +1,86 @@
+import { request } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { text } from 'node:stream/consumers';
+import { AvkError } from '../../../domain/errors.ts';
+import type { Host } from '../../../ports/host.ts';
+import type { Machine } from './machine.ts';
+import type { ControlSpec } from './shared-text.ts';
+
+/** What NGINX itself says is live in it. */
+export interface Running {
+  /** Of the configuration that its workers have. */
+  generation: string;
+  /** Of the replicas in its shared dictionary; null when that is empty or not there. */
+  revision: string | null;
+}
+
+/** Longer than NGINX needs for anything here; a connection that is made and not answered is one too many. */
+const ANSWER_MS = 10_000;
+
+/** NGINX's loopback-only server, reached through its machine. */
+export interface Control {
+  /** Null when nothing of the platform's answers there. */
+  running(spec: ControlSpec): Promise<Running | null>;
+  /** Says replicas and notes. @throws AvkError AVK_SERVICE_UNAVAILABLE with NGINX's answer */
+  change(spec: ControlSpec, lines: readonly string[]): Promise<void>;
+}
+
+export function createControl(host: Host, machine: Machine): Control {
+  async function ask(spec: ControlSpec, path: string, body?: string): Promise<{ status: number; body: string }> {
+    const deadline = machine.within(ANSWER_MS);
+    try {
+      const connection = await host.connect({ ip: '127.0.0.1', port: spec.port }, { signal: deadline.signal });
+      try {
+        return await exchange(connection, path, spec.token, body, deadline.signal);
+      } finally {
+        connection.destroy();
+      }
+    } finally {
+      deadline.cancel();
+    }
+  }
+
+  return {
+    async running(spec) {
+      let answer: { status: number; body: string };
+      try {
+        answer = await ask(spec, '/state');
+      } catch (error) {
+        // The machine does not answer: nothing is known. Else: nothing listens there, or it is not HTTP.
+        if (error instanceof AvkError) throw error;
+        return null;
+      }
+      const match = /^([0-9a-f]{16}) (\S+)$/.exec(answer.body);
+      return match?.[1] ? { generation: match[1], revision: match[2] === '-' ? null : (match[2] ?? null) } : null;
+    },
+    async change(spec, lines) {
+      const { status, body } = await ask(spec, '/endpoints', `${lines.join('\n')}\n`);
+      if (status === 200) return;
+      throw new AvkError('AVK_SERVICE_UNAVAILABLE', `NGINX did not take the replicas over: ${status} ${body.trim()}`);
+    },
+  };
+}
+
+function exchange(
+  connection: Duplex,
+  path: string,
+  token: string,
+  body: string | undefined,
+  signal: AbortSignal,
+): Promise<{ status: number; body: string }> {
+  return new Promise((resolve, reject) => {
+    const outgoing = request({
+      createConnection: () => connection,
+      host: '127.0.0.1',
+      path,
+      method: body === undefined ? 'GET' : 'POST',
+      headers: { Connection: 'close', 'X-Avishkar-Token': token },
+      signal,
+    });
+    outgoing.once('error', () => reject(signal.aborted ? signal.reason : new Error('no answer from NGINX')));
+    outgoing.once('response', (response) => {
+      text(response).then((whole) => resolve({ status: response.statusCode ?? 0, body: whole }), reject);
+    });
+    outgoing.end(body);
+  });
+}

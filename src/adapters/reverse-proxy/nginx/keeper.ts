@@ -1,0 +1,313 @@
+import { randomBytes } from 'node:crypto';
+import { AvkError } from '../../../domain/errors.ts';
+import type { Clock } from '../../../ports/clock.ts';
+import type { Log } from '../../../ports/log.ts';
+import type { ApplyResult, Route } from '../../../ports/reverse-proxy.ts';
+import { findCulprit, takenPort } from './blame.ts';
+import type { Control, Running } from './control.ts';
+import { createEndpoints } from './endpoints.ts';
+import { mainFileProblems } from './examine.ts';
+import { createLearner, type Learnt } from './learn.ts';
+import type { Changed, Machine, Place, Seen } from './machine.ts';
+import { checkConf } from './main-file.ts';
+import { acceptRoutes, type Difference, difference, filesToTest, isEmpty, isOurs, portsOnDisk, sumOf } from './plan.ts';
+import { isSudoRefusal, readRefusal, sudoProblem } from './refusal.ts';
+import { type Desired, fileOf, readControl, renderAll } from './render.ts';
+import type { ControlSpec } from './shared-text.ts';
+
+export interface KeeperOptions {
+  machine: Machine;
+  control: Control;
+  clock: Clock;
+  log: Log;
+  confDir: string;
+  mainFile: string;
+  program: string;
+  /** Loopback port of NGINX's own server for the platform; one of the next is taken when it is not free. */
+  controlPort: number;
+}
+
+/** Brings NGINX to what is wanted. One call at a time. */
+export interface Keeper {
+  keep(routes: readonly Route[]): Promise<ApplyResult>;
+  /** What is live, by route name; as far as this keeper has brought it about. */
+  readonly live: ReadonlyMap<string, Route>;
+  readonly controlPort: number;
+  place(): Promise<Place>;
+}
+
+type Rejected = ApplyResult['rejected'];
+
+interface Result {
+  rejected: Rejected;
+  /** Why NGINX could not be told to read its files. */
+  notice?: string;
+}
+
+/** One try to bring about what is wanted. */
+interface Try {
+  learnt: Learnt;
+  seen: Seen;
+  running: Running | null;
+  at: ControlSpec;
+  accepted: Route[];
+  rejected: Rejected;
+  desired: Desired;
+  change: Difference;
+}
+
+/** A route that NGINX would not take is not tried again before so long, unless it changes. */
+const ASIDE_MS = 30_000;
+/** The same for a change that was put in place and then not taken over. */
+const HOLD_MS = 30_000;
+const CONTROL_PORTS = 16;
+
+export function createKeeper(options: KeeperOptions): Keeper {
+  const { machine, control, clock, log, confDir } = options;
+  const learner = createLearner(options);
+  const endpoints = createEndpoints(control);
+  const trusted = new Map<string, string>();
+  const live = new Map<string, Route>();
+  /** Hash of what is live of each route; see `Desired`. */
+  const structure = new Map<string, string>();
+  const aside = new Map<string, { structure: string; reason: string; until: number }>();
+  const advised = new Set<string>();
+  let held: { generation: string; until: number; reason: string } | null = null;
+  let spec: ControlSpec | null = null;
+  /** Whether NGINX has answered at `spec`. */
+  let met = false;
+  let said = '';
+
+  async function keep(routes: readonly Route[]): Promise<ApplyResult> {
+    // Each round sets a route aside, or learns anew what NGINX can do.
+    for (let round = 0; round <= routes.length + 3; round++) {
+      const learnt = await learner.learn();
+      const seen = await machine.look(learnt.main);
+      if (seen.main !== learnt.sum) {
+        learner.forget();
+        continue;
+      }
+      if (!learnt.main.includesConfDir) {
+        const [sentence] = mainFileProblems(learnt.main, confDir, routes.length);
+        throw new AvkError('AVK_SERVICE_UNAVAILABLE', `On ${machine.name}, ${sentence}`);
+      }
+      advise(learnt, routes.length);
+      const result = await attempt(routes, learnt, seen);
+      if (result !== null) return report(result);
+    }
+    throw new AvkError('AVK_SERVICE_UNAVAILABLE', `NGINX on ${machine.name} refuses one file after another.`);
+  }
+
+  /** Resolves with null when it should be tried again. */
+  async function attempt(routes: readonly Route[], learnt: Learnt, seen: Seen): Promise<Result | null> {
+    const known = spec ?? readControl(seen.shared);
+    const running = known ? await control.running(known) : null;
+    met = running !== null || (met && seen.master !== null);
+    spec = locate(known, seen, routes);
+    const now = prepare(routes, learnt, seen, running, spec);
+    for (const { file, how } of now.change.tampered) tell(file, how);
+    const { change, desired } = now;
+
+    if (held && held.generation === desired.generation && held.until > clock.monotonic()) {
+      return withoutReload(now, held.reason);
+    }
+    held = null;
+    if (seen.master === null && running) {
+      await put(now);
+      return withoutReload(now, orphans());
+    }
+    if (seen.master !== null && running?.generation === desired.generation && !change.unsure) {
+      await put(now);
+      await endpoints.say(now.at, running, learnt.variant, now.accepted);
+      settle(now);
+      return { rejected: now.rejected };
+    }
+    const files = filesToTest(seen, confDir, change.files.keys(), change.removed);
+    const check = checkConf(learnt.main, confDir, files, false);
+    const then = seen.master === null ? 'start' : 'reload';
+    const changed = await machine.change({ ...change, check }, learnt.main, then);
+    if (changed.refusal !== null) return refused(changed.refusal, now);
+    if (isSudoRefusal(changed.said)) throw sudoProblem(machine.name, changed.said);
+    return finish(changed, then, now);
+  }
+
+  /** Where the server for the platform is, or is to be. */
+  function locate(known: ControlSpec | null, seen: Seen, routes: readonly Route[]): ControlSpec {
+    const token = known?.token || randomBytes(24).toString('hex');
+    if (known && (met || !seen.listening.has(known.port))) return { port: known.port, token };
+    for (let port = options.controlPort; port < options.controlPort + CONTROL_PORTS; port++) {
+      if (!seen.listening.has(port) && !routes.some((route) => route.publicPort === port)) return { port, token };
+    }
+    const range = `${options.controlPort} to ${options.controlPort + CONTROL_PORTS - 1}`;
+    throw new AvkError('AVK_NO_PORT', `None of the ports ${range} is free on ${machine.name} for NGINX’s answers.`);
+  }
+
+  function prepare(
+    routes: readonly Route[],
+    learnt: Learnt,
+    seen: Seen,
+    running: Running | null,
+    at: ControlSpec,
+  ): Try {
+    const own = running ? portsOnDisk(seen) : new Set<number>();
+    if (running) for (const route of live.values()) own.add(route.publicPort);
+    const checked = acceptRoutes(routes, seen, { trusted, own, controlPort: at.port, confDir });
+    const all = renderAll(checked.accepted, learnt.variant, learnt.shared, at);
+    const rejected = [...checked.rejected];
+    const accepted = checked.accepted.filter((route) => {
+      const before = aside.get(route.name);
+      const same = before?.structure === all.structure.get(route.name);
+      if (!before || !same || before.until <= clock.monotonic()) return true;
+      rejected.push({ name: route.name, reason: before.reason });
+      return false;
+    });
+    const whole = accepted.length === checked.accepted.length;
+    const desired = whole ? all : renderAll(accepted, learnt.variant, learnt.shared, at);
+    const change = difference(desired, learnt.shared, seen, trusted);
+    return { learnt, seen, running, at, accepted, rejected, desired, change };
+  }
+
+  /** After NGINX was told to read its files, or was started. */
+  async function finish(changed: Changed, then: 'reload' | 'start', now: Try): Promise<Result | null> {
+    const { learnt, at, accepted, desired, rejected } = now;
+    const running = changed.outcome === 'live' ? await control.running(at) : null;
+    if (running?.generation === desired.generation) {
+      met = true;
+      await endpoints.say(at, running, learnt.variant, accepted);
+      settle(now);
+      if (then === 'start') log.warn({ machine: machine.name }, 'NGINX did not run and was started');
+      else log.info({ machine: machine.name, routes: accepted.length }, 'NGINX has read its files anew');
+      return { rejected };
+    }
+    const words = readRefusal(changed.said, confDir);
+    // What was started stays: nothing is live that it could harm.
+    if (then === 'reload') await machine.revert();
+    const port = takenPort(words);
+    const taken = port === null ? undefined : accepted.find((route) => route.publicPort === port);
+    if (taken) return setAside(new Map([[taken, `port ${port} is taken by another program`]]), desired);
+    if (then === 'start') {
+      const sentence = `NGINX on ${machine.name} does not start: ${words.sentence}`;
+      throw new AvkError('AVK_SERVICE_UNAVAILABLE', sentence);
+    }
+    if (changed.outcome === 'not running') return null;
+    const reason = changed.said === '' ? 'it did not take the change over' : words.sentence;
+    held = {
+      generation: desired.generation,
+      until: clock.monotonic() + HOLD_MS,
+      reason: `NGINX goes on with what was live before: ${reason}`,
+    };
+    return withoutReload(now, held.reason);
+  }
+
+  /** Finds out whom NGINX's refusal is about, so that only that one is set aside. */
+  async function refused(refusal: string, now: Try): Promise<Result | null> {
+    if (isSudoRefusal(refusal)) throw sudoProblem(machine.name, refusal);
+    const { change, learnt, seen, accepted, desired } = now;
+    const routes = accepted.filter((route) => change.files.has(fileOf(route)));
+    const ofRoutes = new Set(routes.map(fileOf));
+    const others = [...change.files.keys()].filter((name) => !ofRoutes.has(name));
+    const ours = (name: string): boolean => change.files.has(name) || isOurs(name, seen, trusted);
+    const verdict = await findCulprit({
+      ...{ refusal, changed: routes, confDir, mainFile: learnt.main.path },
+      fresh: new Set(routes.filter((route) => !structure.has(route.name))),
+      test(some, alone) {
+        const staged = [...others, ...some.map(fileOf)];
+        const files = filesToTest(seen, confDir, staged, change.removed, alone ? ours : undefined);
+        return machine.check({ ...change, check: checkConf(learnt.main, confDir, files, alone) });
+      },
+    });
+    if (verdict.kind === 'no lua') {
+      learner.forget();
+      return null;
+    }
+    if (verdict.kind === 'routes') return setAside(verdict.bad, desired);
+    if (verdict.kind === 'own') {
+      const sentence = `NGINX on ${machine.name} refuses the platform’s own files: ${verdict.sentence}`;
+      throw new AvkError('AVK_INTERNAL', sentence);
+    }
+    // Ours are put in place all the same, and live as soon as somebody mends the other.
+    await put(now);
+    const reason = `NGINX’s files on ${machine.name} are broken, and not by the platform: ${verdict.sentence}. The change is live once that is mended`;
+    return withoutReload(now, reason);
+  }
+
+  /** What can be live while NGINX does not read its files: replicas, where they can be said. */
+  async function withoutReload(now: Try, reason: string): Promise<Result> {
+    const { at, running, learnt, accepted, desired, rejected } = now;
+    const same = accepted.filter((route) => structure.get(route.name) === desired.structure.get(route.name));
+    if (running) await endpoints.say(at, running, learnt.variant, same);
+    for (const route of same) live.set(route.name, route);
+    const late = accepted.filter((route) => !same.includes(route));
+    return { rejected: [...rejected, ...late.map(({ name }) => ({ name, reason }))], notice: reason };
+  }
+
+  function setAside(bad: ReadonlyMap<Route, string>, desired: Desired): null {
+    const until = clock.monotonic() + ASIDE_MS;
+    for (const [{ name }, reason] of bad) {
+      aside.set(name, { structure: desired.structure.get(name) ?? '', reason, until });
+    }
+    return null;
+  }
+
+  async function put({ change, desired, learnt }: Try): Promise<void> {
+    if (!isEmpty(change)) await machine.write(change);
+    trust(desired, learnt);
+  }
+
+  function trust(desired: Desired, learnt: Learnt): void {
+    trusted.clear();
+    for (const [name, text] of desired.files) trusted.set(name, sumOf(text));
+    for (const [name, text] of learnt.shared.files) trusted.set(`.avishkar/${name}`, sumOf(text));
+  }
+
+  function settle({ desired, accepted, learnt }: Try): void {
+    trust(desired, learnt);
+    structure.clear();
+    live.clear();
+    for (const [name, sum] of desired.structure) structure.set(name, sum);
+    for (const route of accepted) live.set(route.name, route);
+    for (const name of aside.keys()) if (structure.has(name)) aside.delete(name);
+  }
+
+  /** NGINX's first process is gone and its workers go on: they hold the ports, and only root can end them. */
+  function orphans(): string {
+    return `NGINX’s first process on ${machine.name} is gone and its workers go on with what they had; as root, \`pkill -x nginx\` ends them, and NGINX is started again`;
+  }
+
+  function tell(file: string, how: 'edited' | 'deleted'): void {
+    const sentence = how === 'deleted' ? 'was deleted' : 'was changed by hand';
+    log.warn(
+      { machine: machine.name, file: `${confDir}/${file}` },
+      `a file of the platform’s ${sentence} and is put back`,
+    );
+  }
+
+  /** Says once what is not as wanted. */
+  function report({ rejected, notice }: Result): ApplyResult {
+    const others = rejected.filter(({ reason }) => reason !== notice);
+    const text = [notice ?? '', ...others.map(({ name, reason }) => `${name}: ${reason}`)].join('\n');
+    if (text !== said && notice) log.warn({ machine: machine.name, reason: notice }, 'NGINX cannot be changed');
+    for (const { name, reason } of text === said ? [] : others) {
+      log.warn({ machine: machine.name, app: name, reason }, 'NGINX does not serve a route');
+    }
+    said = text;
+    return { rejected };
+  }
+
+  /** Says once what the main file lacks; it is the operator's. */
+  function advise({ main }: Learnt, routes: number): void {
+    for (const sentence of mainFileProblems(main, confDir, routes)) {
+      if (!advised.has(sentence)) log.warn({ machine: machine.name }, sentence);
+      advised.add(sentence);
+    }
+  }
+
+  return {
+    keep,
+    live,
+    get controlPort() {
+      return spec?.port ?? options.controlPort;
+    },
+    place: async () => (await learner.learn()).main,
+  };
+}
