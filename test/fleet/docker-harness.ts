@@ -13,6 +13,7 @@ import { createVmHost } from './vm-host.ts';
 
 export interface DockerHarness extends RuntimeHarness {
   runtime: DockerRuntime;
+  reopen: () => Promise<DockerRuntime>;
   vm: FleetVm;
   host: Host;
   /** What the runtime wrote to the platform's log. */

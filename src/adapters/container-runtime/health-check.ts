@@ -66,7 +66,9 @@ function checkHttp(
           if (giveUp.signal.aborted) socket.destroy();
           else callback(null, socket);
         },
-        (error: Error) => done(failure(error, address, `health check at ${path}`)),
+        (error: Error) => {
+          if (!giveUp.signal.aborted) done(failure(error, address, `health check at ${path}`));
+        },
       );
     };
     try {
@@ -103,7 +105,9 @@ function checkTcp(connect: HealthCheckOptions['connect'], address: Address, time
         socket.on('error', () => undefined).destroy();
         done({ healthy: true, reason: `port ${address.port} accepts connections`, answered: true });
       },
-      (error: Error) => done(failure(error, address, `connecting to port ${address.port}`)),
+      (error: Error) => {
+        if (!giveUp.signal.aborted) done(failure(error, address, `connecting to port ${address.port}`));
+      },
     );
   });
 }

@@ -13,6 +13,7 @@ import { diskError } from '../../host/write-file.ts';
 import { receiveBundle } from '../receive-bundle.ts';
 import { asZipError, badZip, openBundle, type ZipLimits, type ZipMember } from '../zip-members.ts';
 import { type AppFiles, type BaseImages, READ, renderDockerfile } from './dockerfile.ts';
+import { ignoredBy } from './dockerignore.ts';
 import { type ContextFile, staticServerFiles } from './static-server.ts';
 
 /** A file that decides how an app is built is no longer than this. */
@@ -82,12 +83,24 @@ async function describe(
   const header: ContextFile = { path: 'Dockerfile', data: Buffer.from(dockerfile) };
   const sources = (): Readable =>
     packed(zip, members, 'app/', now, [header, ...ours.map((each) => ({ ...each, path: `avishkar/${each.path}` }))]);
+  const wanted = own ? await withoutIgnored(zip, members, manifest.entry) : members;
   return {
     dockerfile,
     dockerfilePath: own ? manifest.entry : 'Dockerfile',
-    tar: own ? () => packed(zip, members, '', now, []) : sources,
+    tar: own ? () => packed(zip, wanted, '', now, []) : sources,
     sources,
   };
+}
+
+async function withoutIgnored(
+  zip: ZipFile,
+  members: Map<string, ZipMember>,
+  dockerfile: string,
+): Promise<Map<string, ZipMember>> {
+  const file = members.get('.dockerignore');
+  if (!file || file.folder) return members;
+  const ignored = ignoredBy(await readText(zip, file), [dockerfile, '.dockerignore']);
+  return once([...members.values()].filter(({ path }) => !ignored(path)));
 }
 
 async function appFiles(zip: ZipFile, members: Map<string, ZipMember>, has: AppFiles['has']): Promise<AppFiles> {
@@ -125,7 +138,7 @@ function once(members: ZipMember[]): Map<string, ZipMember> {
   return byPath;
 }
 
-/** A tar of it all; a failure to read the zip fails the stream. */
+/** A tar of it all; a failure to read the zip fails the stream. Nothing is read before somebody reads the tar. */
 function packed(
   zip: ZipFile,
   members: Map<string, ZipMember>,
@@ -133,34 +146,40 @@ function packed(
   now: Date,
   files: ContextFile[],
 ): Readable {
-  const tar = pack();
-  const fill = async (): Promise<void> => {
-    // The time is that of the build: browsers tell versions of a static app apart by it.
-    for (const { path, data } of files) tar.entry({ name: path, mode: 0o644, mtime: now }, data);
-    if (prefix) tar.entry({ name: prefix, type: 'directory', mode: 0o755, mtime: now });
-    const ordered = [...members.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
-    for (const { path, folder, mode, entry } of ordered) {
-      const name = `${prefix}${path}`;
-      if (folder) tar.entry({ name: `${name}/`, type: 'directory', mode, mtime: now });
-      else
-        await add(
-          tar,
-          { name, mode, mtime: now, size: entry.uncompressedSize },
-          await zip.openReadStreamPromise(entry),
-        );
-    }
-    tar.finalize();
-  };
-  fill().catch((error: Error) => tar.destroy(error));
-  return Readable.from(withZipErrors(tar), { objectMode: false });
+  return Readable.from(pieces(zip, members, prefix, now, files), { objectMode: false });
 }
 
-async function* withZipErrors(tar: Pack): AsyncGenerator<Buffer> {
+async function* pieces(...what: Parameters<typeof packed>): AsyncGenerator<Buffer> {
+  const tar = pack();
+  // It is told by reading; a reader that went away does not want to know.
+  tar.on('error', () => undefined);
+  fill(tar, ...what).catch((error: Error) => tar.destroy(error));
   try {
     for await (const piece of tar) yield piece as Buffer;
   } catch (error) {
     throw asZipError(error);
   }
+}
+
+async function fill(
+  tar: Pack,
+  zip: ZipFile,
+  members: Map<string, ZipMember>,
+  prefix: string,
+  now: Date,
+  files: ContextFile[],
+): Promise<void> {
+  // The time is that of the build: browsers tell versions of a static app apart by it.
+  for (const { path, data } of files) tar.entry({ name: path, mode: 0o644, mtime: now }, data);
+  if (prefix) tar.entry({ name: prefix, type: 'directory', mode: 0o755, mtime: now });
+  const ordered = [...members.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
+  for (const { path, folder, mode, entry } of ordered) {
+    const name = `${prefix}${path}`;
+    if (folder) tar.entry({ name: `${name}/`, type: 'directory', mode, mtime: now });
+    else
+      await add(tar, { name, mode, mtime: now, size: entry.uncompressedSize }, await zip.openReadStreamPromise(entry));
+  }
+  tar.finalize();
 }
 
 async function add(tar: Pack, header: Partial<Header> & { name: string }, from: Readable): Promise<void> {
