@@ -208,8 +208,8 @@ describe('faults of machines', fleetOrSkip(), () => {
     await api.reaches(later, 'running');
   });
 
-  test('a slow network: everything takes longer, and ends right', async () => {
-    for (const vm of fleet.vms) await vm.slow(150);
+  test('a Docker that is slow: everything takes longer, and ends right', async () => {
+    const ends = await Promise.all(fleet.vms.map((vm) => vm.stutter('dockerd')));
     try {
       const name = await api.deploy('web');
       const { endpoint } = await api.reaches(name, 'running', 90_000);
@@ -217,7 +217,7 @@ describe('faults of machines', fleetOrSkip(), () => {
       await api.stop(name);
       await api.reaches(name, 'stopped', 60_000);
     } finally {
-      for (const vm of fleet.vms) await vm.slow(0);
+      for (const end of ends) await end();
     }
   });
 
