@@ -177,6 +177,24 @@ describe('images on a fleet', fleetOrSkip(), () => {
     await started(harness);
   });
 
+  test('what a build of an earlier platform left is removed, and nothing that others run', async () => {
+    await ensure(harness.runtime, { 'main.js': APP });
+    const byHand = (await must(vm, 'docker', 'create', IMAGE)).trim();
+    const dockerfile = 'FROM node:24-slim\nLABEL avishkar.build=1\nENV A=1\n';
+    const built = await vm.exec(['docker', 'build', '--quiet', '-'], { stdin: dockerfile });
+    const left = (await must(vm, 'docker', 'create', built.stdout.trim(), 'true')).trim();
+    const later = await harness.reopen();
+    try {
+      await eventually(async () => !(await leftovers()).some((id) => left.startsWith(id)));
+      await eventually(async () => (await vm.exec(['docker', 'image', 'inspect', built.stdout.trim()])).exitCode !== 0);
+      assert.ok((await leftovers()).some((id) => byHand.startsWith(id)));
+      assert.deepEqual(await later.listImages(), [IMAGE]);
+    } finally {
+      await must(vm, 'docker', 'rm', '--force', byHand);
+      await later.close();
+    }
+  });
+
   test('an image is brought from another machine instead of built again', { timeout: 120_000 }, async () => {
     const first = harness.runtime;
     const peers = () => [first];
