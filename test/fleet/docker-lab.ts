@@ -1,4 +1,3 @@
-import { PassThrough } from 'node:stream';
 import { type Manifest, manifestSchema } from '../../src/domain/manifest.ts';
 import type { ContainerInfo, ContainerRuntime, ContainerSpec, LogLine } from '../../src/ports/container-runtime.ts';
 import { eventually } from '../support/eventually.ts';
@@ -109,11 +108,4 @@ export async function must(vm: FleetVm, ...argv: string[]): Promise<string> {
 /** The same as the VM's user, who is in a shell of theirs. */
 export function asUser(vm: FleetVm, command: string): Promise<string> {
   return must(vm, 'su', '-', vm.user, '-c', command);
-}
-
-/** A bundle that never comes to its end. */
-export function endless(): PassThrough {
-  const stream = new PassThrough();
-  stream.write('PK');
-  return stream;
 }

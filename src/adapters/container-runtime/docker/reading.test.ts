@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createBuildOutput } from './build-output.ts';
-import { readDf } from './disk.ts';
 import { progressSchema } from './docker-answers.ts';
 import { jsonLines } from './json-lines.ts';
 import { demultiplexed } from './logs.ts';
@@ -80,17 +79,8 @@ test('a build tells its lines without colours and ids, and what it is at', () =>
     'Step 2/3 : RUN npm ci',
     'npm error',
     'Step 3/3 : CMD ["node"]',
-    'The command returned a non-zero code: 1',
   ]);
   assert.equal(output.failure(), 'The command returned a non-zero code: 1');
   // The base is not what the build made.
   assert.deepEqual([...output.made()], ['76eacbdd6870']);
-});
-
-test('free space is read from df as it prints it', () => {
-  const df = (line: string): string => `Filesystem 1024-blocks Used Available Capacity Mounted on\n${line}\n`;
-  assert.deepEqual(readDf(df('/dev/sda1 1000 900 50 95% /')), { freeBytes: 51_200, freePercent: (50 / 950) * 100 });
-  assert.deepEqual(readDf(df('a name with spaces 1000 1000 -20 100% /a b')), { freeBytes: 0, freePercent: 0 });
-  assert.equal(readDf('df: no such file'), null);
-  assert.equal(readDf(''), null);
 });

@@ -54,6 +54,9 @@ export function createDockerRuntime(options: DockerRuntimeOptions): DockerRuntim
   const locked = createLocks();
   const listeners = new Set<(info: ContainerInfo) => void>();
   let info: Promise<{ DockerRootDir: string; NCPU: number }> | null = null;
+  /** Starts under way, by replica id. */
+  const starting = new Map<string, Promise<ContainerInfo>>();
+  const closed = new AbortController();
   let closing: Promise<void> | null = null;
 
   function dockerInfo(): Promise<{ DockerRootDir: string; NCPU: number }> {
@@ -74,6 +77,8 @@ export function createDockerRuntime(options: DockerRuntimeOptions): DockerRuntim
     onExit: (exited) => {
       for (const listener of listeners) listener(exited);
     },
+    // A build may have been cut off by whatever interrupted us.
+    onWatching: () => images.tidy(),
   });
   const args = buildArguments(options.environment ?? process.env);
   const files = createOperatorFiles({
@@ -217,6 +222,7 @@ export function createDockerRuntime(options: DockerRuntimeOptions): DockerRuntim
   }
 
   async function close(): Promise<void> {
+    closed.abort();
     await images.close();
     await locked.idle();
     await files.close();
@@ -239,12 +245,19 @@ export function createDockerRuntime(options: DockerRuntimeOptions): DockerRuntim
     removeImage: (image) => images.remove(image),
 
     async start(spec, { signal }) {
-      const started = await locked.run(spec.name, () => start(spec, signal));
-      files.changed(spec.instance, { generation: spec.generation, env: spec.env });
-      return started;
+      const work = locked.run(spec.name, () => start(spec, signal));
+      starting.set(spec.id, work);
+      try {
+        const started = await work;
+        files.changed(spec.instance, { generation: spec.generation, env: spec.env });
+        return started;
+      } finally {
+        if (starting.get(spec.id) === work) starting.delete(spec.id);
+      }
     },
 
     async stop(id, graceSeconds) {
+      await starting.get(id)?.catch(() => undefined);
       const found = await find(id);
       if (!found || found.state === 'exited') return;
       const { containerId } = found;
@@ -260,6 +273,7 @@ export function createDockerRuntime(options: DockerRuntimeOptions): DockerRuntim
     },
 
     async remove(id) {
+      await starting.get(id)?.catch(() => undefined);
       const found = await find(id);
       if (!found) return;
       await locked.run(found.name, () => discard(found.containerId));
@@ -285,7 +299,8 @@ export function createDockerRuntime(options: DockerRuntimeOptions): DockerRuntim
       const found = await find(id);
       if (!found) return;
       const { containerId, name: replica } = found;
-      yield* readLogs({ api, clock, containerId, replica, tail, follow, signal, inspect: watch.inspect });
+      const until = AbortSignal.any([signal, closed.signal]);
+      yield* readLogs({ api, clock, containerId, replica, tail, follow, signal: until, inspect: watch.inspect });
     },
 
     checkHealth,

@@ -44,13 +44,15 @@ export interface WatchDeps {
   log: (message: string) => void;
   /** Told when a container of ours ended that nobody asked to end. */
   onExit: (info: ContainerInfo) => void;
+  /** Told each time that Docker is watched from now on. */
+  onWatching: () => void;
 }
 
 /**
  * What runs on the machine, known without asking: out of Docker's events, and by looking at all after each time that
  * these were interrupted. A container that was known to run and does not any more has ended, whether or not an event said so.
  */
-export function createWatch({ api, clock, node, address, log, onExit }: WatchDeps) {
+export function createWatch({ api, clock, node, address, log, onExit, onWatching }: WatchDeps) {
   /** By container id. */
   const running = new Map<string, Known>();
   /** How a container's last end that was asked for or told can be known again, by container id. */
@@ -141,6 +143,7 @@ export function createWatch({ api, clock, node, address, log, onExit }: WatchDep
     const stream = await api.stream('GET', '/events', { query: { filters: JSON.stringify(filters) }, signal });
     try {
       await lookAtAll();
+      onWatching();
       const looking = lookNowAndThen(signal).finally(() => over.abort());
       for await (const event of jsonLines(stream, eventSchema)) await heard(event);
       over.abort();
@@ -211,8 +214,6 @@ export function createWatch({ api, clock, node, address, log, onExit }: WatchDep
     },
   };
 }
-
-export type Watch = ReturnType<typeof createWatch>;
 
 /** In place of the time at which it ended. */
 const GONE = 'gone';
