@@ -1,4 +1,4 @@
-import { execFile, spawn } from 'node:child_process';
+import { execFile, execFileSync, spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -53,7 +53,6 @@ const SEEN_MS = 30_000;
 
 export function createVm({ directory, slot, name, address, boot }: VmOptions): FleetVm {
   const folder = join(directory, name);
-  const card = `avk${slot}-${name}`;
   const pid = (): string => readFileSync(join(folder, 'pid'), 'utf8').trim();
 
   async function exec(
@@ -116,8 +115,8 @@ export function createVm({ directory, slot, name, address, boot }: VmOptions): F
     servicePath: `/home/${USER}/Services`,
     exec,
     path: (inside) => join('/proc', pid(), 'root', inside),
-    cut: async () => void (await execute('ip', ['link', 'set', card, 'down'])),
-    heal: async () => void (await execute('ip', ['link', 'set', card, 'up'])),
+    cut: async () => setCable(slot, name, false),
+    heal: async () => setCable(slot, name, true),
     async stutter(daemon) {
       const loop =
         'p=$(cat "$1"); while [ -e /run/stutter ]; do kill -STOP $p; sleep 0.4; kill -CONT $p; sleep 0.1; done';
@@ -148,6 +147,11 @@ export function createVm({ directory, slot, name, address, boot }: VmOptions): F
     powerOff: async () => void (await execute('sh', [join(directory, 'power-off.sh'), folder])),
     powerOn: () => boot(directory, slot, name, address, false),
   };
+}
+
+/** Puts a VM's network cable in, or takes it out. */
+export function setCable(slot: number, name: string, plugged: boolean): void {
+  execFileSync('ip', ['link', 'set', `avk${slot}-${name}`, plugged ? 'up' : 'down']);
 }
 
 /** When a process started, in the kernel's ticks since boot; with the pid it names it for ever. NaN when it is gone. */
