@@ -12,7 +12,7 @@ export interface Summary {
   max: number | null;
 }
 
-export type Unit = 'ms' | 's' | 'MB' | '1/s';
+export type Unit = 'ms' | 's' | 'MB' | '1/s' | '%';
 
 /** One line of the table. */
 export interface Figure {

@@ -4,6 +4,7 @@
  */
 import { parseArgs } from 'node:util';
 import { messageOf } from '../src/domain/errors.ts';
+import { CONTROLLER } from './controller.ts';
 import { type Bench, EMBEDDED, proxyFigures } from './embedded.ts';
 import { type Figure, machine, table } from './figures.ts';
 import { benchSchedules } from './schedules.ts';
@@ -13,13 +14,14 @@ const NAMES: Record<string, Record<string, Bench>> = {
   embedded: EMBEDDED,
   proxy: { proxy: proxyFigures },
   schedules: { schedules: benchSchedules },
+  controller: CONTROLLER,
 };
 
 const USAGE = `usage: npm run bench -- NAME [--json] [--quick] [--only PART,...]
   NAME     ${Object.keys(NAMES).join(' | ')}
   --json   one object with every figure on stdout
   --quick  fewer rounds and shorter waits, for trying out
-  --only   some parts of embedded: ${Object.keys(EMBEDDED).join(', ')}
+  --only   some parts of embedded (${Object.keys(EMBEDDED).join(', ')}) or controller (${Object.keys(CONTROLLER).join(', ')})
 `;
 
 for (const [signal, code] of [

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { checkSchema } from '../domain/check.ts';
 import { INSTANCE_STATES } from '../domain/instance.ts';
 
 /*
@@ -109,6 +110,10 @@ export const nodesAnswer = z.looseObject({
     }),
   ),
 });
+
+export const checksAnswer = z.looseObject({ name: z.string(), checks: z.array(checkSchema) });
+
+export const letGoAnswer = z.looseObject({ name: z.string() });
 
 export const wishedAnswer = z.looseObject({ name: z.string(), state: z.string() });
 

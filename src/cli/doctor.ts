@@ -2,10 +2,8 @@ import type { Command } from 'commander';
 import { z } from 'zod';
 import { type Check, checkSchema } from '../domain/check.ts';
 import { AvkError, messageOf } from '../domain/errors.ts';
+import { sayChecks } from './checks.ts';
 import { clientCommand, contextOf } from './command.ts';
-
-const MARKS = { ok: 'ok', warning: 'warning', failed: 'FAILED' } as const;
-const COLOURS = { ok: 'green', warning: 'yellow', failed: 'red' } as const;
 
 /** `avishkar doctor`: asks a platform that is up; looks at the home of one that is not. */
 export function doctorCommand(): Command {
@@ -32,13 +30,6 @@ export function doctorCommand(): Command {
         checks.push(...(await examineHome(options.home)));
       }
       if (out.json) out.document({ checks });
-      for (const { name, status, detail, remedy } of checks) {
-        out.say(`${out.paint(COLOURS[status], MARKS[status].padEnd(8))} ${name}: ${detail}`);
-        if (remedy) out.say(`         ${remedy}`);
-      }
-      const failed = checks.filter(({ status }) => status === 'failed').length;
-      const warnings = checks.filter(({ status }) => status === 'warning').length;
-      out.say(failed + warnings === 0 ? 'Nothing is wrong.' : `${failed} failed, ${warnings} to look at.`);
-      if (failed > 0) process.exitCode = 1;
+      sayChecks(out, checks);
     });
 }

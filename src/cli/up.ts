@@ -7,6 +7,7 @@ import { wholeNumber } from './command.ts';
 export function upCommand(): Command {
   return new Command('up')
     .description('Starts the platform in one process and serves it until Ctrl-C')
+    .option('--config <file>', 'avishkar.yml: machines of your own, and any of the settings below')
     .option('--home <dir>', 'where all state is kept (default: ~/.avishkar)')
     .option('--host <address>', 'address to serve on (default: 127.0.0.1, this machine only)')
     .option('--port <port>', 'port of the platform; its services take the eight after it (default: 8010)', wholeNumber)
@@ -24,9 +25,21 @@ export function upCommand(): Command {
       (network: string, before: string[] = []) => [...before, network],
     )
     .option('--no-demo', 'do not deploy the sample app on the first start')
-    .action(async ({ legacyAllowFrom, ...options }: Record<string, unknown>) => {
-      await up({ ...options, ...(legacyAllowFrom === undefined ? {} : { legacy: { allowFrom: legacyAllowFrom } }) });
+    .action(async ({ legacyAllowFrom, config, demo, ...flags }: Record<string, unknown>) => {
+      await up({
+        ...(typeof config === 'string' ? await settingsIn(config) : {}),
+        ...flags,
+        // The flag can only say no.
+        ...(demo === false ? { demo } : {}),
+        ...(legacyAllowFrom === undefined ? {} : { legacy: { allowFrom: legacyAllowFrom } }),
+      });
     });
+}
+
+async function settingsIn(file: string): Promise<Record<string, unknown>> {
+  // Loaded for those who have one: it knows keys of SSH.
+  const { readConfigFile } = await import('../main/config-file.ts');
+  return readConfigFile(file, process.env);
 }
 
 async function up(options: Record<string, unknown>): Promise<void> {
@@ -49,7 +62,11 @@ async function up(options: Record<string, unknown>): Promise<void> {
     if (signalled.signal.aborted) resolve();
     signalled.signal.addEventListener('abort', () => resolve(), { once: true });
   });
-  process.stdout.write('Stopping: apps end with the platform and come back with it …\n');
+  process.stdout.write(
+    config.vms
+      ? 'Stopping: apps go on on their machines, and are found there at the next start …\n'
+      : 'Stopping: apps end with the platform and come back with it …\n',
+  );
   await platform.stop();
   process.stdout.write('Stopped.\n');
   // Whatever could not be ended in its time must not keep the process.

@@ -47,6 +47,13 @@ export const ERRORS = {
 
 export type ErrorCode = keyof typeof ERRORS;
 
+/** Errors of the way to a machine: they say nothing of what was to be done there, nor whether it was. */
+export const MACHINE_ERRORS: readonly ErrorCode[] = [
+  'AVK_HOST_UNREACHABLE',
+  'AVK_HOST_KEY_CHANGED',
+  'AVK_HOST_REFUSED',
+];
+
 /** One thing wrong with an input. */
 export interface FieldError {
   /** Dotted path from the root of the input, e.g. `scale.min`; empty for the whole. */

@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { LOST_AFTER_MS, NODE_STATES, type NodeSnapshot, nodeState, SUSPECT_AFTER_MS } from './node.ts';
+import {
+  LOST_AFTER_MS,
+  NEVER_SEEN_MS,
+  NODE_STATES,
+  type NodeSnapshot,
+  newcomerState,
+  nodeState,
+  SUSPECT_AFTER_MS,
+} from './node.ts';
 import { infeasible, place, scoreNode } from './placement.ts';
 
 const GIB = 1024 ** 3;
@@ -132,6 +140,8 @@ test('a machine by the age of its last sample', () => {
   assert.equal(nodeState(SUSPECT_AFTER_MS, 'ready'), 'ready');
   assert.equal(nodeState(SUSPECT_AFTER_MS + 1, 'ready'), 'suspect');
   assert.equal(nodeState(LOST_AFTER_MS + 1, 'ready'), 'lost');
-  assert.equal(nodeState(null, 'drained'), 'lost');
+  assert.equal(nodeState(LOST_AFTER_MS + 1, 'drained'), 'lost');
+  assert.equal(newcomerState(NEVER_SEEN_MS), 'suspect');
+  assert.equal(newcomerState(NEVER_SEEN_MS + 1), 'lost');
   assert.equal(nodeState(SUSPECT_AFTER_MS + 1, 'draining'), 'draining');
 });

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { AvkError } from './errors.ts';
+import { DEFAULT_REPLICA_PORTS, type PortRange, portRangeSchema } from './ports.ts';
 
 const fileName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/, 'expected a plain file name');
 /** The starting document writes ports as text. */
@@ -21,15 +22,47 @@ export const serviceEntrySchema = z.strictObject({
 });
 export type ServiceEntry = z.infer<typeof serviceEntrySchema>;
 
-/** One machine in vm-details.json, in the starting document's shape. */
+/** `20000-29999`, as people write it, or `{first, last}`. */
+const portRange = z
+  .string()
+  .regex(/^\d{4,5}-\d{4,5}$/, 'expected two ports, such as 20000-29999')
+  .transform((text) => {
+    const [first, last] = text.split('-').map(Number);
+    return { first, last };
+  })
+  .pipe(portRangeSchema)
+  .or(portRangeSchema);
+
+/** One machine in vm-details.json, in the starting document's shape, and what we add to it. */
 export const vmEntrySchema = z.strictObject({
   vm_name: z.string().regex(/^[A-Za-z][A-Za-z0-9_.-]{0,62}$/, 'expected letters, digits, . _ and -'),
   vm_ip: z.string().min(1).max(255),
   vm_username: z.string().max(64),
-  vm_key_path: z.string().max(4096),
+  /** A private key's file; empty or absent: the keys of the SSH agent. */
+  vm_key_path: z.string().max(4096).default(''),
   vm_service_path: z.string().min(1).max(4096),
+  /** Where its sshd listens. */
+  vm_port: port.optional(),
+  /** Ports that replicas get there. */
+  ports: portRange.optional(),
+  /** The starting document's way of saying where replicas' ports begin. */
+  latestAvailablePort: port.optional(),
+  /** What else is known of it, for people. */
+  labels: z.record(z.string().min(1).max(63), z.string().max(255)).optional(),
+  /** Its host key as `ssh-keyscan` or `ssh-keygen -lf` prints it; absent: the one seen first. */
+  hostKey: z.string().min(1).max(4096).optional(),
 });
 export type VmEntry = z.infer<typeof vmEntrySchema>;
+
+/** The ports that replicas get on a machine. @param usual where it says nothing of its own */
+export function replicaPortsOf(entry: VmEntry, usual: PortRange): PortRange {
+  if (entry.ports) return entry.ports;
+  const first = entry.latestAvailablePort;
+  if (first === undefined) return usual;
+  // Up to where the kernel's own outgoing ports begin; one that starts above them gets as many as others have.
+  const last = first < DEFAULT_REPLICA_PORTS.last ? DEFAULT_REPLICA_PORTS.last : Math.min(first + 9999, 65_535);
+  return { first, last };
+}
 
 /** What services.json and vm-details.json say together. */
 export interface Inventory {

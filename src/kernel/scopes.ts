@@ -46,6 +46,7 @@ const AREAS: readonly (readonly [path: string, area: Area])[] = [
   ['/all_services', 'admin'],
   ['/nodemgr', 'admin'],
   ['/nodes', 'admin'],
+  ['/machines', 'admin'],
   ['/services', 'admin'],
   ['/checks', 'admin'],
   ['/registerApp', 'deploy'],
@@ -59,7 +60,7 @@ const AREAS: readonly (readonly [path: string, area: Area])[] = [
 /** The starting document's routes that act although they are called by GET. */
 const ACTING_GETS = ['/start', '/stop', '/registerApp', '/deregisterApp', '/nodemgr/log'];
 /** Asked by POST, as their question is a document; nothing changes. */
-const ASKING_POSTS = ['/api/baseApp/checkfilename', '/api/schedules/preview'];
+const ASKING_POSTS = ['/api/baseApp/checkfilename', '/api/schedules/preview', '/api/nodes/check', '/machines/check'];
 
 /** Whether calling the route changes something. */
 export function acts(method: string, url: string, marks: RouteMarks = {}): boolean {

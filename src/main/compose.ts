@@ -1,10 +1,8 @@
-import { networkInterfaces } from 'node:os';
 import type { Migration } from 'kysely/migration';
 import { Registry } from 'prom-client';
 import { processMetrics } from '../adapters/metrics/process.ts';
 import { createInProcessServices, type Program } from '../adapters/service-runtime/in-process.ts';
 import { createInProcessTransport } from '../adapters/service-transport/in-process.ts';
-import { AvkError } from '../domain/errors.ts';
 import type { Inventory } from '../domain/service-entry.ts';
 import { createServiceToken, createTokens } from '../kernel/auth.ts';
 import { createHttpApp, type HttpApp } from '../kernel/http/app.ts';
@@ -34,6 +32,7 @@ import { createScheduler } from '../services/scheduler/service.ts';
 import { type SchedulerTables, migrations as scheduleTables } from '../services/scheduler/store.ts';
 import { createSensorManager } from '../services/sensor-manager/service.ts';
 import { createAccess } from './access.ts';
+import { ownAddress, publicAddress } from './addresses.ts';
 import { createBackup } from './backup.ts';
 import { type Config, uploadLimits } from './config.ts';
 import { examine } from './doctor.ts';
@@ -95,13 +94,16 @@ export async function compose(config: Config, home: Home, engines: Engines, hook
     createServiceClient(transport, createServiceToken(tokens, service, clock));
   const { log } = engines.logOf('application-manager');
   const access = createAccess({ config, tokens, clock, metrics, log, clientOf });
-  const machines = new Map(engines.machines.map((machine) => [machine.host.name, machine]));
+  const { machines } = engines;
   const onJournal = hooks.onJournal ? { onJournal: hooks.onJournal } : {};
   const buildDeadlineMs = config.buildSeconds * 1000;
   const inventory = await embeddedInventory(
     home,
     (service) => portOf(service, config),
-    engines.machines.map(({ host }) => ({ name: host.name, address: host.address })),
+    // In one process with the platform they are wherever that is, not on the machines of apps.
+    engines.balancer === null
+      ? machines.list().map(({ host }) => ({ name: host.name, address: host.address }))
+      : [{ name: 'controller', address: ownAddress(config) }],
   );
   const present = new Map<ServiceName, Service>();
 
@@ -125,13 +127,7 @@ export async function compose(config: Config, home: Home, engines: Engines, hook
     return { http, log, client: clientOf(service), metrics };
   }
 
-  function machineOf(name: string) {
-    const machine = machines.get(name);
-    if (!machine) throw new AvkError('AVK_HOST_UNREACHABLE', `the platform has no machine ${name}`);
-    return machine;
-  }
-  const replica = (node: string): ReplicaDeps => ({ runtime: machineOf(node).runtime, blobs, secrets, clock });
-  const ports = (node: string) => machineOf(node).ports;
+  const replica = (node: string): ReplicaDeps => ({ runtime: machines.get(node).runtime, blobs, secrets, clock });
 
   /** A service with tables of its own, opened for this run of it. */
   async function withTables<Tables>(
@@ -155,7 +151,7 @@ export async function compose(config: Config, home: Home, engines: Engines, hook
       ),
     'node-manager': () =>
       withTables<NodeManagerTables>('node-manager', nodeTables, (own, database) =>
-        createNodeManager({ ...own, database, bus, clock, machines: engines.machines, ports }),
+        createNodeManager({ ...own, database, bus, clock, machines, balancer: engines.balancer ?? undefined }),
       ),
     'load-balancer': () =>
       withTables<LoadBalancerTables>('load-balancer', balanceTables, (own, database) =>
@@ -167,12 +163,12 @@ export async function compose(config: Config, home: Home, engines: Engines, hook
           proxy,
           clock,
           random,
-          nodes: engines.machines.map(({ host, login }) => ({ name: host.name, address: host.address, login })),
+          machines,
           replica,
-          ports,
-          publicAddress: publicAddress(config),
+          publicAddress: engines.publicAddress,
           firstPort: config.firstPort,
           buildDeadlineMs,
+          placement: config.placement.replicas,
         }),
       ),
     'deployment-manager': () =>
@@ -193,9 +189,9 @@ export async function compose(config: Config, home: Home, engines: Engines, hook
           limits: uploadLimits(config),
           keepVersions: config.keepVersions,
           openRegistration: config.openRegistration,
-          runtimes: [...new Set(engines.machines.flatMap((machine) => machine.runtime.runtimes))],
+          runtimes: [...new Set(machines.list().flatMap((machine) => machine.runtime.runtimes))],
           backup: () => createBackup({ home, clock, random }),
-          examine: () => examine(config.home, engines.machines[0]?.host ?? null, clock),
+          examine: () => examine(config.home, machines.list()[0]?.host ?? null, clock),
           ...onJournal,
         }),
       ),
@@ -258,22 +254,6 @@ export async function compose(config: Config, home: Home, engines: Engines, hook
       return (await tokens.issue({ kind: 'user', name: FIRST_ADMIN, role: 'admin' }, ADMIN_TOKEN_SECONDS)).token;
     },
   };
-}
-
-/** Where users reach apps: the address served on; when that is all of them, the first that others can reach. */
-export function publicAddress(config: Config): string {
-  if (!servesAll(config)) return config.host;
-  const addresses = Object.values(networkInterfaces()).flatMap((entries) => entries ?? []);
-  return addresses.find(({ family, internal }) => family === 'IPv4' && !internal)?.address ?? '127.0.0.1';
-}
-
-/** Where this machine itself reaches the platform. */
-export function ownAddress(config: Config): string {
-  return servesAll(config) ? '127.0.0.1' : config.host;
-}
-
-function servesAll(config: Config): boolean {
-  return ['0.0.0.0', '::'].includes(config.host);
 }
 
 /** The port of a service: PORT for the application manager, then PORT+1 … in the order of the starting document. */

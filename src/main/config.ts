@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { AvkError } from '../domain/errors.ts';
 import { DEFAULT_REPLICA_PORTS, portRangeSchema } from '../domain/ports.ts';
+import { vmEntrySchema } from '../domain/service-entry.ts';
 import { createNetworkList } from '../kernel/http/networks.ts';
 import type { BundleLimits } from '../ports/bundle-reader.ts';
 
@@ -45,6 +46,32 @@ export const configSchema = z.strictObject({
       allowFrom: z.array(z.string()).default([]),
     })
     .default({ allowFrom: [] }),
+  /** Machines of one's own. Absent: this machine pretends to be `nodes` of them. */
+  vms: z.array(vmEntrySchema).min(1).optional(),
+  loadBalancer: z
+    .strictObject({
+      /** The machine on which NGINX runs. */
+      vm: z.string().min(1),
+      /** Where NGINX on it looks for more configuration; the platform's files go there. */
+      confDir: z.string().startsWith('/', 'expected an absolute path').default('/etc/nginx/conf.d'),
+      /** First public port of apps. */
+      firstPort: z.int().min(1024).max(65_000).optional(),
+    })
+    .optional(),
+  /** What images of apps are built on. */
+  baseImages: z
+    .strictObject({
+      node: z.string().min(1).default('node:24-slim'),
+      python: z.string().min(1).default('python:3.13-slim'),
+      platform: z.string().min(1).default('node:24-slim'),
+    })
+    .prefault({}),
+  placement: z
+    .strictObject({
+      /** Where further replicas go: to other machines than those before, or, as in the starting document, to the same. */
+      replicas: z.enum(['spread', 'same-node']).default('spread'),
+    })
+    .prefault({}),
   logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
 });
 export type Config = z.infer<typeof configSchema>;

@@ -1,38 +1,28 @@
-import { userInfo } from 'node:os';
 import { createFilesystemBlobs } from '../adapters/blob-store/filesystem.ts';
 import { createZipBundleReader } from '../adapters/bundle-reader/zip.ts';
 import { systemClock } from '../adapters/clock/system.ts';
-import { createProcessRuntime } from '../adapters/container-runtime/process/runtime.ts';
 import { createSqliteDatabases } from '../adapters/database/sqlite.ts';
-import { createLocalHost } from '../adapters/host/local.ts';
 import { createServiceLog, type ServiceLog } from '../adapters/log/pino.ts';
 import { createSqliteBus } from '../adapters/message-bus/sqlite.ts';
 import { systemRandom } from '../adapters/random/system.ts';
-import { createBuiltInProxy } from '../adapters/reverse-proxy/built-in/proxy.ts';
 import { createSqliteRegistry } from '../adapters/service-registry/sqlite.ts';
 import { messageOf } from '../domain/errors.ts';
-import type { VmLogin } from '../domain/node.ts';
-import type { PortRange } from '../domain/ports.ts';
+import type { VmEntry } from '../domain/service-entry.ts';
 import type { BlobStore } from '../ports/blob-store.ts';
 import type { BundleReader } from '../ports/bundle-reader.ts';
 import type { Clock } from '../ports/clock.ts';
-import type { ContainerRuntime } from '../ports/container-runtime.ts';
 import type { Databases } from '../ports/database.ts';
-import type { Host } from '../ports/host.ts';
+import type { Log } from '../ports/log.ts';
+import type { Machines } from '../ports/machines.ts';
 import type { MessageBus } from '../ports/message-bus.ts';
 import type { Random } from '../ports/random.ts';
 import type { ReverseProxy } from '../ports/reverse-proxy.ts';
 import type { ServiceRegistry } from '../ports/service-registry.ts';
-import { type Config, uploadLimits } from './config.ts';
+import { readRoster } from '../services/node-manager/roster.ts';
+import { migrations, type NodeManagerTables } from '../services/node-manager/store.ts';
+import type { Config } from './config.ts';
+import { embeddedMachines, type MachineEngines } from './embedded-machines.ts';
 import type { Home } from './home.ts';
-
-/** One machine with what reaches it. */
-export interface MachineEngines {
-  host: Host;
-  runtime: ContainerRuntime;
-  ports: PortRange;
-  login: VmLogin;
-}
 
 /** Everything the services stand on. */
 export interface Engines {
@@ -44,7 +34,11 @@ export interface Engines {
   blobs: BlobStore;
   bundles: BundleReader;
   proxy: ReverseProxy;
-  machines: MachineEngines[];
+  machines: Machines;
+  /** Where users reach apps. */
+  publicAddress: string;
+  /** The machine that NGINX runs on, and where its files go; null where the proxy is in this process. */
+  balancer: MachineEngines['balancer'];
   logOf(service: string): ServiceLog;
   close(): Promise<void>;
 }
@@ -55,8 +49,8 @@ export interface Hooks {
   abortAndRerun?: () => boolean;
 }
 
-/** The embedded engines: SQLite, files and child processes below the home folder. Needs nothing else. */
-export async function embeddedEngines(config: Config, home: Home, hooks: Hooks): Promise<Engines> {
+/** What the platform stands on: SQLite and files below the home folder, and machines of the kind that the config asks for. */
+export async function openEngines(config: Config, home: Home, hooks: Hooks): Promise<Engines> {
   const clock = systemClock;
   const random = systemRandom;
   const logs = new Map<string, ServiceLog>();
@@ -86,42 +80,28 @@ export async function embeddedEngines(config: Config, home: Home, hooks: Hooks):
     onError: (error) => log.error({ reason: messageOf(error) }, 'the registry could not be renewed'),
   });
   const blobs = await createFilesystemBlobs({ directory: home.path('blobs') });
-  const proxy = createBuiltInProxy({ host: config.host, clock, log: (line) => log.debug({}, line) });
-  const machines: MachineEngines[] = [];
-  for (const { name, address, ports } of pretendedMachines(config)) machines.push(await machine(name, address, ports));
-
-  async function machine(name: string, address: string, ports: PortRange): Promise<MachineEngines> {
-    const folder = home.path('nodes', name);
-    const runtime = await createProcessRuntime({
-      home: folder,
-      node: name,
-      clock,
-      log: (line) => log.warn({ node: name }, line),
-      buildTimeoutMs: config.buildSeconds * 1000,
-      maxEntries: config.maxUploadEntries,
-      maxUnpackedBytes: uploadLimits(config).unpackedBytes,
-    });
-    const host = createLocalHost({ name, address, home: folder, clock, usage: () => runtime.usage() });
-    return { host, runtime, ports, login: { username: ownUser(), keyPath: '', servicePath: folder } };
-  }
+  const databases = createSqliteDatabases({
+    directory: home.path('state'),
+    ...(hooks.abortAndRerun ? { abortAndRerun: hooks.abortAndRerun } : {}),
+  });
+  const { machines, proxy, publicAddress, balancer } = await machinesOf(config, { home, databases, clock, log });
 
   return {
     clock,
     random,
-    databases: createSqliteDatabases({
-      directory: home.path('state'),
-      ...(hooks.abortAndRerun ? { abortAndRerun: hooks.abortAndRerun } : {}),
-    }),
+    databases,
     bus,
     registry,
     blobs,
     bundles: createZipBundleReader({ directory: home.path('uploads') }),
     proxy,
     machines,
+    publicAddress,
+    balancer,
     logOf,
     async close() {
       await proxy.close();
-      await Promise.all(machines.map(({ runtime }) => runtime.close()));
+      await Promise.all(machines.list().map(({ host }) => machines.remove(host.name)));
       await bus.close();
       await registry.close();
       for (const { close } of logs.values()) close();
@@ -129,23 +109,23 @@ export async function embeddedEngines(config: Config, home: Home, hooks: Hooks):
   };
 }
 
-/** Who the platform runs as: the user that it has on a machine which is this one. */
-function ownUser(): string {
-  try {
-    return userInfo().username;
-  } catch {
-    // A user without a name, as containers have them.
-    return String(process.getuid?.() ?? '');
-  }
+async function machinesOf(
+  config: Config,
+  { home, databases, clock, log }: { home: Home; databases: Databases; clock: Clock; log: Log },
+): Promise<MachineEngines> {
+  const { vms, loadBalancer } = config;
+  if (!vms || !loadBalancer) return embeddedMachines(config, home, clock, log);
+  const { controllerMachines } = await import('./controller-machines.ts');
+  const entries = await machinesOnRecord(databases, vms);
+  return controllerMachines({ config: { ...config, vms, loadBalancer }, entries, home, clock, log });
 }
 
-/** Machines that are all this one: loopback addresses and parts of the port range of their own. */
-function pretendedMachines(config: Config): { name: string; address: string; ports: PortRange }[] {
-  const { first, last } = config.replicaPorts;
-  const share = Math.floor((last - first + 1) / config.nodes);
-  return Array.from({ length: config.nodes }, (_, index) => ({
-    name: `node${index + 1}`,
-    address: `127.0.0.${index + 1}`,
-    ports: { first: first + index * share, last: first + (index + 1) * share - 1 },
-  }));
+/** What the node manager has on record of machines, before it runs itself. */
+async function machinesOnRecord(databases: Databases, configured: readonly VmEntry[]): Promise<VmEntry[]> {
+  const database = await databases.open<NodeManagerTables>('node-manager', migrations);
+  try {
+    return await readRoster(database.read, configured);
+  } finally {
+    await database.close();
+  }
 }

@@ -4,10 +4,11 @@ import { systemClock } from '../adapters/clock/system.ts';
 import { AvkError } from '../domain/errors.ts';
 import { ALWAYS_UP, entryName } from '../kernel/service.ts';
 import type { Address } from '../ports/service-registry.ts';
+import { ownAddress } from './addresses.ts';
 import { backupFolder } from './backup.ts';
-import { type Composition, compose, ownAddress } from './compose.ts';
+import { type Composition, compose } from './compose.ts';
 import type { Config } from './config.ts';
-import { embeddedEngines, type Hooks } from './engines.ts';
+import { type Hooks, openEngines } from './engines.ts';
 import { type Home, takeHome } from './home.ts';
 import { createTeardown, type Teardown } from './teardown.ts';
 
@@ -44,7 +45,7 @@ export async function start(config: Config, options: StartOptions = {}): Promise
   try {
     // Copies that a backup was making when the platform ended.
     rmSync(backupFolder(home), { recursive: true, force: true });
-    const engines = await embeddedEngines(config, home, options.hooks ?? {});
+    const engines = await openEngines(config, home, options.hooks ?? {});
     teardown.add('the engines', () => engines.close());
     const composition = await compose(config, home, engines, options.hooks ?? {});
     const address = await startServices(composition, teardown);

@@ -6,7 +6,7 @@ export interface ImageSpec {
   /** Deterministic name, e.g. `room-comfort:1.2.0-3f9a0c12`: the same content always has the same one. */
   image: string;
   manifest: Manifest;
-  /** The uploaded zip. Called only when something must be built. */
+  /** The uploaded zip. Called only when the image, or what is kept beside it for people, is not on the machine. */
   bundle: () => Promise<Readable>;
 }
 
@@ -20,7 +20,10 @@ export interface ContainerSpec {
   generation: number;
   image: string;
   manifest: Manifest;
-  /** Everything the app is told but PORT, which the runtime adds: where the app is to listen. Held by no file and no log. */
+  /**
+   * Everything the app is told but PORT, which the runtime adds: where the app is to listen. In no log and on no command
+   * line; in no file either, but where an operator is to start the app by hand: there in one for the machine's user alone.
+   */
   env: Record<string, string>;
   /** Port on the machine that leads to the app. */
   hostPort: number;

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
-import { readdirSync, statSync } from 'node:fs';
-import { createServer } from 'node:net';
-import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { type Api, signIn } from '../support/api.ts';
 import { appOf, webApp } from '../support/apps.ts';
 import { eventually } from '../support/eventually.ts';
-import { type Home, newHome, startPlatform, type TestPlatform } from '../support/platform.ts';
+import { buildProcesses, containersOf, occupyPort, outputBytes } from '../support/machine.ts';
+import { embeddedOnly, type Home, newHome, startPlatform, type TestPlatform } from '../support/platform.ts';
 import { appProcesses, processesBelow } from '../support/processes.ts';
 
+/** What is downloaded: the VMs of a fleet have no way to a registry. */
+const download = embeddedOnly('there is no way to a registry');
 const quick = { health: { path: '/up', startSeconds: 2 } };
 
 describe('apps that misbehave', () => {
@@ -80,7 +80,7 @@ require('node:http').createServer((q, s) => s.end('ok')).listen(process.env.PORT
       { deadlineMs: 30_000 },
     );
     assert.equal(lines.length, 3);
-    await eventually(() => sizeOf(join(home.directory, 'nodes')) < 30 * 1024 * 1024);
+    await eventually(() => outputBytes(home) < 30 * 1024 * 1024);
     await api.stop(name);
     await api.reaches(name, 'stopped');
   });
@@ -112,7 +112,8 @@ require('node:http').createServer((q, s) => s.end('ok')).listen(process.env.PORT
   });
 
   test('an app that dies while it serves is started again at the same address', async () => {
-    const main = `require('node:http').createServer((q, s) => { if (q.url === '/die') process.exit(9); s.end('ok ' + process.pid); }).listen(process.env.PORT);`;
+    const main = `const self = Math.random();
+require('node:http').createServer((q, s) => { if (q.url === '/die') process.exit(9); s.end('ok ' + self); }).listen(process.env.PORT);`;
     await api.provide(appOf('mortal', main));
     const name = await api.deploy('mortal');
     const { endpoint } = await api.reaches(name, 'running');
@@ -149,7 +150,7 @@ require('node:http').createServer((q, s) => s.end('ok')).listen(process.env.PORT
     await api.reaches(name, 'stopped');
   });
 
-  test('a zip with an npm dependency works', async () => {
+  test('a zip with an npm dependency works', download, async () => {
     const main = `const odd = require('is-odd');
 require('node:http').createServer((q, s) => s.end(String(odd(3)))).listen(process.env.PORT);`;
     const dependencies = JSON.stringify({ name: 'needy', version: '1.0.0', dependencies: { 'is-odd': '3.0.1' } });
@@ -169,7 +170,7 @@ require('node:http').createServer((q, s) => s.end(String(odd(3)))).listen(proces
     }
   });
 
-  test('dependencies that cannot be installed fail the build with npm’s own words', async () => {
+  test('dependencies that cannot be installed fail the build with npm’s own words', download, async () => {
     const dependencies = JSON.stringify({ dependencies: { 'is-odd': '999.0.0' } });
     const { reason, lines } = await fails('unmet', '', {}, { 'package.json': dependencies });
     assert.match(reason, /npm|install/i);
@@ -180,7 +181,7 @@ require('node:http').createServer((q, s) => s.end(String(odd(3)))).listen(proces
     const scripts = { preinstall: 'node -e "setInterval(() => {}, 1000)"' };
     const { reason } = await fails('hanging', '', {}, { 'package.json': JSON.stringify({ scripts }) });
     assert.match(reason, /longer than 5 s/);
-    await eventually(() => processesBelow(home.directory).every((pid) => pid === platform.pid));
+    await eventually(() => buildProcesses(home, platform.pid).length === 0);
   });
 
   test('a replica whose port another program took is started at another one', async () => {
@@ -188,7 +189,7 @@ require('node:http').createServer((q, s) => s.end(String(odd(3)))).listen(proces
     const name = await api.deploy('mover');
     await api.reaches(name, 'running');
     const middle = Number(home.slot.replicaPorts.split('-')[0]) + 300;
-    const other = createServer().listen(middle, '127.0.0.1');
+    const other = await occupyPort(middle);
     try {
       await api.post('/api/deployedApps/scale/', { instanceName: name, replicas: 2 });
       const second = await eventually(async () =>
@@ -196,7 +197,7 @@ require('node:http').createServer((q, s) => s.end(String(odd(3)))).listen(proces
       );
       assert.notEqual(second.hostPort, middle);
     } finally {
-      other.close();
+      await other.close();
       await api.stop(name);
       await api.reaches(name, 'stopped');
     }
@@ -206,7 +207,7 @@ require('node:http').createServer((q, s) => s.end(String(odd(3)))).listen(proces
     await api.provide(webApp('settler'));
     const first = await api.reaches(await api.deploy('settler'), 'running');
     const taken = first.replicas[0]?.hostPort ?? 0;
-    const others = [1, 2, 3, 4, 5].map((step) => createServer().listen(taken + step, '127.0.0.1'));
+    const others = await Promise.all([1, 2, 3, 4, 5].map((step) => occupyPort(taken + step)));
     try {
       const second = await api.reaches(await api.deploy('settler'), 'running');
       assert.equal(second.replicas[0]?.hostPort, taken + 6);
@@ -215,7 +216,7 @@ require('node:http').createServer((q, s) => s.end(String(odd(3)))).listen(proces
         await api.reaches(instanceName, 'stopped');
       }
     } finally {
-      for (const other of others) other.close();
+      for (const other of others) await other.close();
     }
   });
 
@@ -223,30 +224,17 @@ require('node:http').createServer((q, s) => s.end(String(odd(3)))).listen(proces
     await api.provide(webApp('neighbour'));
     const first = await api.reaches(await api.deploy('neighbour'), 'running');
     const next = Number(new URL(first.endpoint ?? '').port) + 1;
-    const other = createServer().listen(next, '127.0.0.1');
+    const other = await occupyPort(next);
     try {
       const second = await api.reaches(await api.deploy('neighbour'), 'running');
-      assert.notEqual(second.endpoint, `http://127.0.0.1:${next}`);
+      assert.notEqual(Number(new URL(second.endpoint ?? '').port), next);
       assert.equal((await fetch(second.endpoint ?? '')).status, 200);
       for (const { instanceName } of [first, second]) {
         await api.stop(instanceName);
         await api.reaches(instanceName, 'stopped');
       }
     } finally {
-      other.close();
+      await other.close();
     }
   });
 });
-
-function containersOf(home: Home, instance: string): string[] {
-  const folder = join(home.directory, 'nodes', 'node1', 'containers');
-  return readdirSync(folder).filter((name) => name.startsWith(`${instance}_instance_`));
-}
-
-function sizeOf(folder: string): number {
-  let total = 0;
-  for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
-    if (entry.isFile()) total += statSync(join(entry.parentPath, entry.name), { throwIfNoEntry: false })?.size ?? 0;
-  }
-  return total;
-}

@@ -4,7 +4,7 @@ import { type Api, apiWith, type Instance, signIn } from '../support/api.ts';
 import { webApp } from '../support/apps.ts';
 import { busy } from '../support/busy.ts';
 import { eventually } from '../support/eventually.ts';
-import { type Home, newHome, startPlatform, type TestPlatform } from '../support/platform.ts';
+import { embeddedOnly, type Home, newHome, startPlatform, type TestPlatform } from '../support/platform.ts';
 import { appProcesses } from '../support/processes.ts';
 import { newUser, refused } from './http.support.ts';
 
@@ -167,7 +167,7 @@ describe('draining machines', () => {
     await api.reaches(name, 'stopped');
   });
 
-  test('unknown machines are 404, others than administrators 403, and machines come from --nodes', async () => {
+  test('unknown machines are 404, others than administrators 403', async () => {
     for (const verb of ['drain', 'resume']) {
       const unknown = await refused(await api.request('POST', `/api/nodes/node9/${verb}/`, {}), 404, 'AVK_NOT_FOUND');
       assert.match(unknown.detail, /no machine node9; there is node1, node2, node3/);
@@ -186,12 +186,22 @@ describe('draining machines', () => {
     const dora = await newUser(platform.url, api, 'Dora', 'developer');
     await refused(await dora.request('POST', '/api/nodes/node1/drain/', {}), 403, 'AVK_FORBIDDEN');
     assert.equal((await nodeNamed('node1'))?.state, 'ready');
-    for (const [method, path] of [
-      ['POST', '/api/nodes/'],
-      ['DELETE', '/api/nodes/node1'],
+  });
+
+  const pretended = embeddedOnly('machines come and go');
+  test('machines that are pretended can neither come nor go, nor be checked', pretended, async () => {
+    const machine = { vm_name: 'VM9', vm_ip: '10.0.0.9', vm_username: 'avishkar', vm_service_path: '/home/avishkar' };
+    for (const [method, path, body] of [
+      ['POST', '/api/nodes/', machine],
+      ['POST', '/api/nodes/check/', machine],
+      ['GET', '/api/nodes/node1/check/', undefined],
+      ['DELETE', '/api/nodes/node1', undefined],
     ] as const) {
-      const { detail } = await refused(await api.request(method, path), 422, 'AVK_UNACCEPTABLE');
+      const { detail } = await refused(await api.request(method, path, body), 422, 'AVK_UNACCEPTABLE');
       assert.match(detail, /--nodes/);
     }
+    const { vm_name: _name, ...nameless } = machine;
+    await refused(await api.request('POST', '/api/nodes/', nameless), 400, 'AVK_BAD_REQUEST');
+    await refused(await api.request('POST', '/api/nodes/', { ...machine, vm_key_path: 'key' }), 400, 'AVK_BAD_REQUEST');
   });
 });

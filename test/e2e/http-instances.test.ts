@@ -5,7 +5,7 @@ import { after, before, describe, test } from 'node:test';
 import { type Api, type Instance, signIn } from '../support/api.ts';
 import { appOf, webApp } from '../support/apps.ts';
 import { eventually } from '../support/eventually.ts';
-import { type Home, newHome, PASSWORD, startPlatform, type TestPlatform } from '../support/platform.ts';
+import { FLEET, type Home, newHome, PASSWORD, startPlatform, type TestPlatform } from '../support/platform.ts';
 import { appProcesses } from '../support/processes.ts';
 import { askableApp, refused } from './http.support.ts';
 
@@ -134,13 +134,14 @@ describe('instances', () => {
     await api.deploy('typed', { instanceName: 'asked', config: { PLACE: 'hall' } });
     const { endpoint, replicas } = await api.reaches('asked', 'running');
     const env = (await (await fetch(`${endpoint}/env`)).json()) as Record<string, string>;
-    const told = ['AVISHKAR_INSTANCE', 'AVISHKAR_REPLICA', 'AVISHKAR_REPLICA_ID', 'LOG_LEVEL', 'PORT'];
+    const told = ['AVISHKAR_INSTANCE', 'AVISHKAR_REPLICA', 'LOG_LEVEL', 'PORT'];
     const settings = ['LOUD', 'PLACE', 'THRESHOLD', 'UNIT'];
-    const surroundings = ['HOME', 'LANG', 'NODE_ENV', 'PATH', 'TMPDIR'];
+    const here = FLEET === null ? ['AVISHKAR_REPLICA_ID', 'TMPDIR'] : ['HOSTNAME'];
+    const surroundings = ['HOME', 'LANG', 'NODE_ENV', 'PATH', ...here];
     assert.deepEqual(Object.keys(env).sort(), [...told, ...settings, ...surroundings].sort());
     assert.equal(env.AVISHKAR_INSTANCE, 'asked');
     assert.equal(env.AVISHKAR_REPLICA, 'asked_instance_1');
-    assert.equal(env.PORT, String(replicas[0]?.hostPort));
+    if (FLEET === null) assert.equal(env.PORT, String(replicas[0]?.hostPort));
     assert.notEqual(env.HOME, process.env.HOME);
     assert.ok(!JSON.stringify(env).includes(PASSWORD));
     await ends('asked');

@@ -95,8 +95,15 @@ describe('scaling, logs and events', () => {
     await scaled(1);
   });
 
+  async function bothAnswer(): Promise<void> {
+    const seen = new Set<string>();
+    await eventually(async () => seen.add(await (await fetch(`${endpoint}/`)).text()).size === 2);
+  }
+
   test('requests under way on a replica that is taken away finish', async () => {
     await scaled(2);
+    // Healthy is one thing, in the route the next.
+    await bothAnswer();
     let first = '';
     const slow = Array.from({ length: 6 }, async () => {
       const response = await fetch(`${endpoint}/slow?ms=1500`);
@@ -105,8 +112,7 @@ describe('scaling, logs and events', () => {
     });
     const started = Promise.all(slow);
     // Both replicas have had their share of them once each has answered one that was sent later.
-    const quick = new Set<string>();
-    await eventually(async () => quick.add(await (await fetch(`${endpoint}/`)).text()).size === 2);
+    await bothAnswer();
     await api.post(SCALE, { instanceName: name, replicas: 1 });
     await eventually(async () => (await api.instance(name)).replicas.some(({ state }) => state === 'draining'));
     assert.equal(first, '', 'the slow ones are still under way');
@@ -234,7 +240,7 @@ describe('scaling, logs and events', () => {
     );
     const placed = events.find(({ kind }) => kind === 'placed')?.text ?? '';
     assert.match(placed, /^node1 is .*CPU \d+ %, memory \d+ %, disk \d+ %, score \d/);
-    assert.match(events.find(({ kind }) => kind === 'running')?.text ?? '', /http:\/\/127\.0\.0\.1:\d+/);
+    assert.match(events.find(({ kind }) => kind === 'running')?.text ?? '', /http:\/\/[0-9.]+:\d+/);
     const tail = await api.get<{ events: unknown[] }>(`/api/deployedApps/${other}/events?tail=2`);
     assert.deepEqual(tail.events, events.slice(-2));
   });

@@ -98,7 +98,7 @@ describe('secrets', () => {
     const made = await admin.post<{ id: string; token: string }>('/api/tokens/', { name: 'robot' });
     assert.equal(await ask(apiWith(platform.url, `${made.token}x`), 'GET', '/api/users/me/'), 401);
     tokens = {
-      'an API token': made.token.split('_').at(-1) ?? made.token,
+      'an API token': made.token.split('_').slice(2).join('_'),
       'a session’s token': admin.token.split('.').at(-1) ?? '',
     };
     assert.ok(Object.values(tokens).every((text) => text.length > 20));

@@ -3,11 +3,12 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
+import { basename } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { type Api, signIn } from '../support/api.ts';
 import { appOf } from '../support/apps.ts';
 import { eventually } from '../support/eventually.ts';
-import { type Home, newHome, startPlatform, type TestPlatform } from '../support/platform.ts';
+import { FLEET, type Home, newHome, startPlatform, type TestPlatform } from '../support/platform.ts';
 import { appProcesses } from '../support/processes.ts';
 import { askableApp } from './http.support.ts';
 
@@ -91,7 +92,8 @@ describe('traffic through the public port', () => {
     const headersOf = async (headers: Record<string, string>): Promise<Record<string, string>> =>
       (await (await fetch(`${endpoint}/headers`, { headers })).json()) as Record<string, string>;
     const plain = await headersOf({ 'x-own': 'kept', authorization: 'Bearer of-the-app' });
-    assert.equal(plain['x-forwarded-for'], '127.0.0.1');
+    const asker = FLEET === null ? '127.0.0.1' : `10.77.${basename(FLEET)}.1`;
+    assert.equal(plain['x-forwarded-for'], asker);
     assert.equal(plain['x-forwarded-proto'], 'http');
     assert.equal(plain['x-forwarded-host'], new URL(endpoint).host);
     assert.equal(plain.host, new URL(endpoint).host);
@@ -101,7 +103,7 @@ describe('traffic through the public port', () => {
       'x-forwarded-proto': 'https',
       'x-forwarded-host': 'bank.example',
     });
-    assert.equal(forged['x-forwarded-for'], '198.51.100.7, 127.0.0.1', 'continued');
+    assert.equal(forged['x-forwarded-for'], `198.51.100.7, ${asker}`, 'continued');
     assert.equal(forged['x-forwarded-proto'], 'http');
     assert.equal(forged['x-forwarded-host'], new URL(endpoint).host);
   });

@@ -5,6 +5,7 @@ import { after, before, describe, test } from 'node:test';
 import { type Api, signIn } from '../support/api.ts';
 import { appOf, webApp } from '../support/apps.ts';
 import { eventually } from '../support/eventually.ts';
+import { imagesOf } from '../support/machine.ts';
 import { type Home, newHome, startPlatform, type TestPlatform } from '../support/platform.ts';
 import { follow, newUser, refused } from './http.support.ts';
 
@@ -46,12 +47,6 @@ describe('versions come and go', () => {
     return paths.filter((path) => path.startsWith(`baseApps/keys/${app}/`) && path.includes('.zip'));
   }
 
-  function imagesOf(app: string): string[] {
-    return ['node1', 'node2'].flatMap((node) =>
-      readdirSync(join(home.directory, 'nodes', node, 'images')).filter((image) => image.startsWith(`${app}@`)),
-    );
-  }
-
   async function runAndStop(api: Api, app: string, version: string): Promise<void> {
     const name = await api.deploy(app, { version, instanceName: `passing-${app}` });
     await api.reaches(name, 'running');
@@ -62,12 +57,12 @@ describe('versions come and go', () => {
   test('a developer removes a version of their own, with its zip and its images', async () => {
     await provide(dora, 'removable', '1.0.0', '1.0.1+build.5');
     await runAndStop(dora, 'removable', '1.0.1+build.5');
-    assert.equal(imagesOf('removable').length, 1);
+    assert.equal(imagesOf(home, 'removable').length, 1);
     const before = zipsOf('removable').length;
     assert.ok(before > 0);
     assert.deepEqual(await (await remove(dora, 'removable', '1.0.1+build.5')).json(), {});
     assert.deepEqual(await versionsOf('removable'), ['1.0.0']);
-    await eventually(() => imagesOf('removable').length === 0 && zipsOf('removable').length < before);
+    await eventually(() => imagesOf(home, 'removable').length === 0 && zipsOf('removable').length < before);
     const gone = await remove(dora, 'removable', '1.0.1+build.5');
     assert.match((await refused(gone, 404, 'AVK_NOT_FOUND')).detail, /no app removable of version 1\.0\.1\+build\.5/);
     assert.equal((await remove(dora, 'REMOVABLE', '1.0.0')).status, 200);
@@ -164,7 +159,7 @@ describe('versions come and go', () => {
     assert.deepEqual(await versionsOf('aging'), ['3', '2', '1']);
     await provide(dora, 'aging', '4', '5', '6');
     assert.deepEqual(await versionsOf('aging'), ['6', '5', '4', '2']);
-    await eventually(() => imagesOf('aging').length === 1);
+    await eventually(() => imagesOf(home, 'aging').length === 1);
     const log = readFileSync(join(home.directory, 'logs', 'application-manager_logs.log'), 'utf8');
     assert.match(log, /"versions":\["1"\].*old versions were removed/);
     await dora.stop(name);

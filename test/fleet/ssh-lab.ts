@@ -49,6 +49,16 @@ export async function createSshLab(vm: FleetVm, changes: Partial<SshHostOptions>
   };
 }
 
+/** The programs that run on a VM with these words in their command line. */
+export async function running(vm: FleetVm, words: string): Promise<string[]> {
+  const { stdout } = await vm.exec([
+    'sh',
+    '-c',
+    'for i in /proc/[0-9]*; do tr "\\0" " " < $i/cmdline; echo; done 2>/dev/null',
+  ]);
+  return stdout.split('\n').filter((line) => line.includes(words));
+}
+
 let folders = 0;
 
 /** The same as a machine to test on. */

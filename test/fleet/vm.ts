@@ -28,8 +28,8 @@ export interface FleetVm {
   /** Takes the network cable out: packets vanish. */
   cut(): Promise<void>;
   heal(): Promise<void>;
-  /** Delays each packet on its way out. 0: no more. */
-  slow(ms: number): Promise<void>;
+  /** Lets a daemon run for a moment now and then only, until the returned function is called. */
+  stutter(daemon: Daemon): Promise<() => Promise<void>>;
   kill(daemon: Daemon): Promise<void>;
   begin(daemon: Daemon): Promise<void>;
   /** sshd goes on with another host key, as after a new installation, or with somebody in between. */
@@ -118,10 +118,15 @@ export function createVm({ directory, slot, name, address, boot }: VmOptions): F
     path: (inside) => join('/proc', pid(), 'root', inside),
     cut: async () => void (await execute('ip', ['link', 'set', card, 'down'])),
     heal: async () => void (await execute('ip', ['link', 'set', card, 'up'])),
-    async slow(ms) {
-      const how =
-        ms > 0 ? ['replace', 'dev', 'eth0', 'root', 'netem', 'delay', `${ms}ms`] : ['del', 'dev', 'eth0', 'root'];
-      await must(['tc', 'qdisc', ...how]);
+    async stutter(daemon) {
+      const loop =
+        'p=$(cat "$1"); while [ -e /run/stutter ]; do kill -STOP $p; sleep 0.4; kill -CONT $p; sleep 0.1; done';
+      await must(['touch', '/run/stutter']);
+      const over = must(['sh', '-c', loop, 'sh', PID_FILES[daemon]]);
+      return async () => {
+        await must(['rm', '/run/stutter']);
+        await over;
+      };
     },
     kill,
     begin,

@@ -15,11 +15,15 @@ import { type Envelope, parseEnvelope, parseText, type Verb } from '../../src/do
 import type { NodeSnapshot, NodeState } from '../../src/domain/node.ts';
 import { createTokens } from '../../src/kernel/auth.ts';
 import { createHttpApp } from '../../src/kernel/http/app.ts';
+import { createMachines } from '../../src/kernel/machines.ts';
 import { createSecretBox } from '../../src/kernel/secret-box.ts';
 import type { ServiceClient } from '../../src/kernel/service-client.ts';
 import type { BlobStore } from '../../src/ports/blob-store.ts';
 import type { ContainerInfo, ContainerRuntime } from '../../src/ports/container-runtime.ts';
+import type { Host } from '../../src/ports/host.ts';
+import type { Machine } from '../../src/ports/machines.ts';
 import type { ReverseProxy, Route } from '../../src/ports/reverse-proxy.ts';
+import type { PlacementRule } from '../../src/services/load-balancer/place-replica.ts';
 import { createLoadBalancer } from '../../src/services/load-balancer/service.ts';
 import { type LoadBalancerTables, migrations } from '../../src/services/load-balancer/store.ts';
 
@@ -35,6 +39,8 @@ export interface BalancerLab {
   unbuildable: Set<string>;
   /** Images whose replicas cannot be started. */
   unstartable: Set<string>;
+  /** Machines that cannot be told anything. */
+  unreachable: Set<string>;
   /** Images of which replicas were started. */
   started: Set<string>;
   /** The replica ends by itself. */
@@ -76,7 +82,10 @@ export function specOfApp(instance: string, change: Record<string, unknown> = {}
 }
 
 /** @param nodes names of the machines */
-export async function balancerLab(nodes: readonly string[] = ['node1']): Promise<BalancerLab> {
+export async function balancerLab(
+  nodes: readonly string[] = ['node1'],
+  placement: PlacementRule = 'spread',
+): Promise<BalancerLab> {
   const directory = mkdtempSync(join(tmpdir(), 'avishkar-balancer-'));
   const states = new Map<string, NodeState>(nodes.map((name) => [name, 'ready']));
   const applied: Route[][] = [];
@@ -85,6 +94,7 @@ export async function balancerLab(nodes: readonly string[] = ['node1']): Promise
   const unbuildable = new Set<string>();
   const unstartable = new Set<string>();
   const started = new Set<string>();
+  const unreachable = new Set<string>();
   const exits = new Set<(info: ContainerInfo) => void>();
   const messages: Envelope[] = [];
   const bus = createSqliteBus({ path: join(directory, 'bus.db'), clock: systemClock });
@@ -116,8 +126,20 @@ export async function balancerLab(nodes: readonly string[] = ['node1']): Promise
     close: async () => undefined,
   };
 
+  function machineOf(name: string): Machine {
+    return {
+      host: { name, address: '127.0.0.1', close: async () => undefined } as Partial<Host> as Host,
+      runtime: runtimes.get(name) ?? runtimeOf(name),
+      ports: { first: 20_000 + nodes.indexOf(name) * 100, last: 20_099 + nodes.indexOf(name) * 100 },
+      login: { username: 'azureuser', keyPath: '', servicePath: '/home/azureuser/Services' },
+    };
+  }
+
   function runtimeOf(node: string): ContainerRuntime {
     const own = (): ContainerInfo[] => [...containers.values()].filter((each) => each.containerId.startsWith(node));
+    const refuseUnreachable = (): void => {
+      if (unreachable.has(node)) throw new AvkError('AVK_HOST_UNREACHABLE', `${node} does not answer`);
+    };
     return {
       runtimes: ['node'],
       async ensureImage({ image }) {
@@ -152,13 +174,18 @@ export async function balancerLab(nodes: readonly string[] = ['node1']): Promise
         return info;
       },
       async stop(id) {
+        refuseUnreachable();
         containers.delete(id);
       },
       async remove(id) {
+        refuseUnreachable();
         containers.delete(id);
       },
       inspect: async (id) => containers.get(id) ?? null,
-      list: async () => own(),
+      async list() {
+        refuseUnreachable();
+        return own();
+      },
       onExit(listener) {
         exits.add(listener);
         return () => exits.delete(listener);
@@ -212,6 +239,7 @@ export async function balancerLab(nodes: readonly string[] = ['node1']): Promise
     unbuildable,
     unstartable,
     started,
+    unreachable,
     crash(id) {
       const info = containers.get(id);
       containers.delete(id);
@@ -231,6 +259,7 @@ export async function balancerLab(nodes: readonly string[] = ['node1']): Promise
       changed.clear();
     },
     async start() {
+      const machines = createMachines(nodes.map(machineOf), ({ vm_name }) => machineOf(vm_name));
       const database = await createSqliteDatabases({
         directory,
         abortAndRerun: () => systemRandom.float() < 0.1,
@@ -254,21 +283,17 @@ export async function balancerLab(nodes: readonly string[] = ['node1']): Promise
         clock: systemClock,
         random: systemRandom,
         log,
-        nodes: nodes.map((name) => ({
-          name,
-          address: '127.0.0.1',
-          login: { username: 'azureuser', keyPath: '', servicePath: '/home/azureuser/Services' },
-        })),
+        machines,
         replica: (node) => ({
           runtime: runtimes.get(node) ?? runtimeOf(node),
           blobs: { get: async () => Readable.from([]) } as Partial<BlobStore> as BlobStore,
           secrets,
           clock: systemClock,
         }),
-        ports: (node) => ({ first: 20_000 + nodes.indexOf(node) * 100, last: 20_099 + nodes.indexOf(node) * 100 }),
         publicAddress: '127.0.0.1',
         firstPort: 2000,
         buildDeadlineMs: 5000,
+        placement,
       });
       const call: Balancer['call'] = async (method, url, body) => {
         const headers = { authorization: `Bearer ${token}` };

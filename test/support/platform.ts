@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { eventually } from './eventually.ts';
@@ -56,7 +56,7 @@ export function spawnPlatform(options: PlatformOptions = {}): Omit<TestPlatform,
   const home = options.home ?? newHome();
   const { slot } = home;
   const flags = ['--home', home.directory, '--port', String(slot.port), '--first-port', String(slot.firstPort)];
-  flags.push('--replica-ports', slot.replicaPorts, '--no-demo', ...(options.flags ?? []));
+  flags.push('--replica-ports', slot.replicaPorts, '--no-demo', ...onFleet(home, options.flags ?? []));
   const entry = options.entry ?? join(ROOT, 'src/cli/main.ts');
   const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', entry, 'up', ...flags], {
     env: { ...process.env, AVISHKAR_ADMIN_PASSWORD: PASSWORD, NODE_TEST_CONTEXT: undefined, ...options.env },
@@ -87,6 +87,27 @@ export function spawnPlatform(options: PlatformOptions = {}): Omit<TestPlatform,
       await exited;
     },
   };
+}
+
+/** The folder of the fleet whose VMs are the machines of every platform under test; without one they are pretended. */
+export const FLEET = process.env.AVISHKAR_TEST_FLEET ?? null;
+
+/** Skips what only an embedded platform does, with the reason. */
+export function embeddedOnly(reason: string): { skip: string | false } {
+  return { skip: FLEET === null ? false : `on machines of its own ${reason}` };
+}
+
+/** The same flags for a platform on the fleet: `--nodes N` is its first N VMs, named as those that are pretended. */
+function onFleet(home: Home, flags: readonly string[]): string[] {
+  if (FLEET === null) return [...flags];
+  const at = flags.indexOf('--nodes');
+  const count = at < 0 ? 1 : Number(flags[at + 1]);
+  const details = JSON.parse(readFileSync(join(FLEET, 'vm-details.json'), 'utf8')) as object[];
+  const vms = details.slice(0, count).map((vm, index) => ({ ...vm, vm_name: `node${index + 1}` }));
+  if (vms.length < count) throw new Error(`the fleet has ${vms.length} of ${count} machines`);
+  const config = join(home.directory, 'avishkar.yml');
+  writeFileSync(config, JSON.stringify({ vms, loadBalancer: { vm: 'node1' } }));
+  return [...flags.filter((_, index) => at < 0 || (index !== at && index !== at + 1)), '--config', config];
 }
 
 /** Starts a platform and waits until it says that it is ready. */

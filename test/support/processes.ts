@@ -1,4 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import { basename } from 'node:path';
+import { FLEET } from './platform.ts';
 
 /** A process of an app under test. */
 export interface AppProcess {
@@ -9,18 +11,32 @@ export interface AppProcess {
 
 /** All running processes that belong to replicas of the platform with this home, by their environment. */
 export function appProcesses(home: string): AppProcess[] {
-  const found: AppProcess[] = [];
-  for (const entry of readdirSync('/proc')) {
-    if (!/^\d+$/.test(entry)) continue;
-    const environment = environmentOf(entry);
-    if (!environment.HOME?.startsWith(home) || !environment.AVISHKAR_REPLICA_ID) continue;
-    found.push({
-      pid: Number(entry),
-      replicaId: environment.AVISHKAR_REPLICA_ID,
-      instance: environment.AVISHKAR_INSTANCE ?? '',
-    });
-  }
-  return found;
+  return candidates(home).map(({ pid, environment }) => ({
+    pid: Number(pid),
+    replicaId: environment.AVISHKAR_REPLICA_ID ?? '',
+    instance: environment.AVISHKAR_INSTANCE ?? '',
+  }));
+}
+
+function candidates(home: string): { pid: string; environment: Record<string, string> }[] {
+  if (FLEET !== null)
+    return fleetProcesses(FLEET).filter(({ environment }) => environment.AVISHKAR_REPLICA !== undefined);
+  return readdirSync('/proc')
+    .filter((entry) => /^\d+$/.test(entry))
+    .map((pid) => ({ pid, environment: environmentOf(pid) }))
+    .filter(
+      ({ environment: { HOME, AVISHKAR_REPLICA_ID } }) => HOME?.startsWith(home) && AVISHKAR_REPLICA_ID !== undefined,
+    );
+}
+
+/** All that runs in containers of the fleet's VMs, but for the process that Docker puts before each app. */
+export function fleetProcesses(fleet: string): { pid: string; environment: Record<string, string> }[] {
+  const ours = `/avishkar-fleet/${basename(fleet)}-`;
+  return readdirSync('/proc')
+    .filter((entry) => /^\d+$/.test(entry))
+    .filter((pid) => read(pid, 'cgroup').includes(ours) && read(pid, 'cgroup').includes('/docker/'))
+    .filter((pid) => !read(pid, 'cmdline').startsWith('/sbin/docker-init'))
+    .map((pid) => ({ pid, environment: environmentOf(pid) }));
 }
 
 /** Everything that runs with something below this folder in its environment or arguments. */
@@ -46,4 +62,9 @@ function read(pid: string, file: string): string {
   } catch {
     return '';
   }
+}
+
+/** Program and arguments of a process; empty when it has just ended. */
+export function commandLineOf(pid: number): string[] {
+  return read(String(pid), 'cmdline').split('\0').slice(0, -1);
 }

@@ -62,10 +62,22 @@ export const LOG_LINE = {
   line: 'room-comfort serves "Lab 7" on port 20000',
 };
 
+export const MACHINE = {
+  vm_name: 'VM4',
+  vm_ip: '10.0.0.14',
+  vm_username: 'avishkar',
+  vm_key_path: '/home/avishkar/.ssh/id_ed25519',
+  vm_service_path: '/home/avishkar/Services',
+};
+export const LOOKED = {
+  name: 'VM4',
+  checks: [{ name: 'docker', status: 'ok', detail: 'Docker 28.2.2 answers to avishkar' }],
+} as const;
 export const NODE = {
   name: 'node1',
   address: '127.0.0.1',
   state: 'ready',
+  role: 'pretended',
   cpuPercent: 12.5,
   memoryPercent: 41.2,
   diskPercent: 63,

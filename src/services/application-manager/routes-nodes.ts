@@ -1,14 +1,19 @@
 import { z } from 'zod';
-import { AvkError } from '../../domain/errors.ts';
-import { NODE_STATES } from '../../domain/node.ts';
+import { checkSchema } from '../../domain/check.ts';
+import { NODE_ROLES, NODE_STATES } from '../../domain/node.ts';
+import { vmEntrySchema } from '../../domain/service-entry.ts';
 import type { HttpApp } from '../../kernel/http/app.ts';
 import type { ServiceClient } from '../../kernel/service-client.ts';
-import { NODE } from './examples.ts';
+import { LOOKED, MACHINE, NODE } from './examples.ts';
+
+/** A machine that does not answer takes its time to say so, several times over. */
+const CHECK_DEADLINE_MS = 25_000;
 
 const node = z.object({
   name: z.string(),
   address: z.string(),
   state: z.enum(NODE_STATES),
+  role: z.enum(NODE_ROLES),
   cpuPercent: z.number(),
   memoryPercent: z.number(),
   diskPercent: z.number(),
@@ -69,24 +74,61 @@ export function nodeRoutes(app: HttpApp, deps: { client: ServiceClient }): void 
   );
   wish('resume', 'Takes a drained machine into use again', 'What was moved off does not come back by itself.');
 
-  const embedded = (): never => {
-    throw new AvkError(
-      'AVK_UNACCEPTABLE',
-      'this platform is embedded: it pretends its machines, as many as `avishkar up --nodes N` says',
-    );
-  };
+  const machine = vmEntrySchema.meta({ example: MACHINE });
+  const looked = z.object({ name: z.string(), checks: z.array(checkSchema) }).meta({ example: LOOKED });
+  type Looked = z.infer<typeof looked>;
+  const ofOne = 'Not on an embedded platform, which pretends its machines (422).';
+
   app.post(
     '/api/nodes/',
     {
       config: { access: 'admin' },
       schema: {
         tags,
-        summary: 'Adds a machine; refused on an embedded platform',
-        description,
-        response: { 202: wished },
+        summary: 'Takes a machine in, if it lacks nothing',
+        description: `${description} In the shape of vm-details.json. What it lacks is in the error, one by one, each with what to do. ${ofOne}`,
+        body: machine,
+        response: { 201: looked },
       },
     },
-    embedded,
+    async (request, reply) => {
+      const options = { body: request.body, deadlineMs: CHECK_DEADLINE_MS };
+      return reply.status(201).send((await deps.client.call('node-manager', 'POST', '/machines', options)) as Looked);
+    },
+  );
+  app.post(
+    '/api/nodes/check/',
+    {
+      config: { access: 'admin' },
+      schema: {
+        tags,
+        summary: 'Says what a machine lacks before it can be taken in',
+        description: `${description} ${ofOne}`,
+        body: machine,
+        response: { 200: looked },
+      },
+    },
+    async (request) => {
+      const options = { body: request.body, deadlineMs: CHECK_DEADLINE_MS };
+      return (await deps.client.call('node-manager', 'POST', '/machines/check', options)) as Looked;
+    },
+  );
+  app.get(
+    '/api/nodes/:name/check/',
+    {
+      config: { access: 'admin' },
+      schema: {
+        tags,
+        summary: 'Says what a machine of the platform lacks',
+        description,
+        params,
+        response: { 200: looked },
+      },
+    },
+    async (request) => {
+      const where = `/machines/${encodeURIComponent(request.params.name)}/check`;
+      return (await deps.client.call('node-manager', 'GET', where, { deadlineMs: CHECK_DEADLINE_MS })) as Looked;
+    },
   );
   app.delete(
     '/api/nodes/:name',
@@ -94,12 +136,15 @@ export function nodeRoutes(app: HttpApp, deps: { client: ServiceClient }): void 
       config: { access: 'admin' },
       schema: {
         tags,
-        summary: 'Removes a machine; refused on an embedded platform',
-        description,
+        summary: 'Lets go of a machine that is empty, or lost for good',
+        description: `${description} Replicas that were on a lost one are elsewhere, or come up elsewhere.`,
         params,
-        response: { 202: wished },
+        response: { 200: z.object({ name: z.string() }).meta({ example: { name: 'VM4' } }) },
       },
     },
-    embedded,
+    async (request) => {
+      await deps.client.call('node-manager', 'DELETE', `/machines/${encodeURIComponent(request.params.name)}`);
+      return { name: request.params.name };
+    },
   );
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { AvkError, type ErrorCode } from '../../domain/errors.ts';
+import { AvkError, asAvkError, type ErrorCode, MACHINE_ERRORS } from '../../domain/errors.ts';
 import { instanceSpecSchema } from '../../domain/instance.ts';
 import { parseNodeAnswer } from '../../domain/message.ts';
 import { replicaName } from '../../domain/names.ts';
@@ -16,6 +16,8 @@ export const deployContextSchema = z.object({
   spec: instanceSpecSchema,
   /** The first replica's id, chosen before anything is started so that a crash cannot make a second one. */
   replicaId: z.string(),
+  /** First replicas that may have been started on machines that did not answer any more; they are to be gone. */
+  left: z.array(z.object({ id: z.string(), node: z.string() })).default([]),
   /** Rises when a machine or port turned out to be unusable and another is asked for. */
   attempt: z.int().default(0),
   node: z.string().default(''),
@@ -49,6 +51,16 @@ type T = DeploymentManagerTables;
 
 /** The starting document's chain: ask for a node, build there, run the first instance, register it, report. */
 export function deploySaga(deps: DeploySagaDeps): SagaDefinition<DeployContext, T> {
+  /** The load balancer removes them wherever they turn up. */
+  async function retire(replicas: DeployContext['left'], signal: AbortSignal): Promise<void> {
+    if (replicas.length === 0) return;
+    await deps.client.call('load-balancer', 'POST', '/retired', {
+      body: { replicas },
+      signal,
+      deadlineMs: REGISTER_DEADLINE_MS,
+    });
+  }
+
   return {
     kind: 'deploy',
     steps: [
@@ -63,6 +75,7 @@ export function deploySaga(deps: DeploySagaDeps): SagaDefinition<DeployContext, 
           });
         },
         answer: { verb: 'ans-node', accept: (_context, message) => placed(message as Message<'ans-node'>) },
+        undo: (context, { signal }) => retire(context.left, signal),
       },
       {
         name: 'build',
@@ -71,6 +84,7 @@ export function deploySaga(deps: DeploySagaDeps): SagaDefinition<DeployContext, 
           progress(unit, saga, 'building', { node: context.node, reason: context.placementReason });
         },
         async run(context, { signal, saga }) {
+          await retire(context.left, signal);
           await deps.work.building(context.node, signal, () =>
             deps.builds.record(saga.subject, context.spec.image, (log) =>
               ensureImage(deps.replica(context.node), context.spec, { signal, log }),
@@ -95,10 +109,15 @@ export function deploySaga(deps: DeploySagaDeps): SagaDefinition<DeployContext, 
             return { containerId: info.containerId, address: info.address };
           });
         },
-        async undo(context) {
-          await deps.replica(context.node).runtime.remove(context.replicaId);
+        async undo(context, { signal }) {
+          try {
+            await deps.replica(context.node).runtime.remove(context.replicaId);
+          } catch (error) {
+            if (!MACHINE_ERRORS.includes(asAvkError(error).code)) throw error;
+            await retire([{ id: context.replicaId, node: context.node }], signal);
+          }
         },
-        recover: tryElsewhere,
+        recover: leave,
       },
       {
         name: 'register',
@@ -159,7 +178,7 @@ function placed(message: Message<'ans-node'>): Partial<DeployContext> {
 }
 
 /** Errors that are the machine's or the port's, not the app's: another may do. */
-const ELSEWHERE: readonly ErrorCode[] = ['AVK_PORT_TAKEN', 'AVK_HOST_UNREACHABLE', 'AVK_IMAGE_MISSING'];
+const ELSEWHERE: readonly ErrorCode[] = [...MACHINE_ERRORS, 'AVK_PORT_TAKEN', 'AVK_IMAGE_MISSING', 'AVK_DISK_FULL'];
 
 function tryElsewhere(
   error: AvkError,
@@ -168,6 +187,15 @@ function tryElsewhere(
   const most = error.code === 'AVK_PORT_TAKEN' ? MOST_PORTS : MOST_ATTEMPTS;
   if (!ELSEWHERE.includes(error.code) || context.attempt + 1 >= most) return null;
   return { step: 'place', context: { attempt: context.attempt + 1 } };
+}
+
+/** On to another machine, with an id of its own: the one here may be running, which cannot be seen. */
+function leave(error: AvkError, context: DeployContext): { step: string; context: Partial<DeployContext> } | null {
+  const next = tryElsewhere(error, context);
+  if (!next || !MACHINE_ERRORS.includes(error.code)) return next;
+  const { replicaId, node, left } = context;
+  const id = `${replicaId.split('.')[0]}.${context.attempt + 1}`;
+  return { ...next, context: { ...next.context, replicaId: id, left: [...left, { id: replicaId, node }] } };
 }
 
 function progress(unit: Unit<T>, saga: SagaRef, state: string, data: Record<string, unknown> = {}): void {

@@ -1,15 +1,14 @@
 import { messageOf } from '../../domain/errors.ts';
 import { withDeadline } from '../../kernel/deadline.ts';
 import type { Clock } from '../../ports/clock.ts';
-import type { ContainerRuntime } from '../../ports/container-runtime.ts';
 import type { Database } from '../../ports/database.ts';
 import type { Log } from '../../ports/log.ts';
+import type { Machine, Machines } from '../../ports/machines.ts';
 import type { LoadBalancerTables } from './store.ts';
 
 export interface AdoptionDeps {
   database: Database<LoadBalancerTables>;
-  nodes: readonly { name: string }[];
-  runtime: (node: string) => ContainerRuntime;
+  machines: Machines;
   clock: Clock;
   log: Log;
 }
@@ -25,8 +24,9 @@ export async function adoptReplicas(deps: AdoptionDeps): Promise<void> {
   const { database, clock } = deps;
   const gone: string[] = [];
   await Promise.all(
-    deps.nodes.map(async ({ name }) => {
-      const running = await runningOn(deps, name);
+    deps.machines.list().map(async (machine) => {
+      const { name } = machine.host;
+      const running = await runningOn(deps, machine);
       if (!running) return;
       const rows = await database.read
         .selectFrom('replicas')
@@ -51,10 +51,11 @@ export async function adoptReplicas(deps: AdoptionDeps): Promise<void> {
   });
 }
 
-async function runningOn(deps: AdoptionDeps, node: string): Promise<Set<string> | null> {
+async function runningOn(deps: AdoptionDeps, { host, runtime }: Machine): Promise<Set<string> | null> {
+  const node = host.name;
   try {
     const containers = await withDeadline(deps.clock, LIST_DEADLINE_MS, `listing the replicas on ${node}`, () =>
-      deps.runtime(node).list(),
+      runtime.list(),
     );
     return new Set(containers.filter(({ state }) => state === 'running').map(({ id }) => id));
   } catch (error) {

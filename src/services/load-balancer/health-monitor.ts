@@ -34,7 +34,9 @@ export function createHealthMonitor(
     const result = await replica.probe(timeoutSeconds * 1000);
     const entry = watched.get(replica.id);
     if (!entry) return;
-    if (result.healthy) {
+    if (result.unknown) {
+      // It could not be asked: that is its machine's matter, and no news of the app.
+    } else if (result.healthy) {
       if (entry.told) onChange(replica.id, true, '');
       entry.failures = 0;
       entry.told = false;

@@ -1,15 +1,14 @@
 import { z } from 'zod';
 import { messageOf } from '../../domain/errors.ts';
 import type { HttpApp } from '../../kernel/http/app.ts';
-import type { ReplicaDeps } from '../../kernel/replica.ts';
 import type { Database } from '../../ports/database.ts';
 import type { Log } from '../../ports/log.ts';
+import type { Machines } from '../../ports/machines.ts';
 import type { LoadBalancerTables } from './store.ts';
 
 export interface PruneDeps {
   database: Database<LoadBalancerTables>;
-  nodes: readonly { name: string }[];
-  replica: (node: string) => Pick<ReplicaDeps, 'runtime'>;
+  machines: Machines;
   log: Log;
 }
 
@@ -37,9 +36,9 @@ export function pruneRoutes(app: HttpApp, deps: PruneDeps): void {
       const registered = await deps.database.read.selectFrom('apps').select('image').execute();
       const kept = new Set([...request.body.keep, ...registered.map((row) => row.image)]);
       const removed: { node: string; image: string }[] = [];
-      for (const { name: node } of deps.nodes) {
+      for (const { host, runtime } of deps.machines.list()) {
+        const node = host.name;
         try {
-          const { runtime } = deps.replica(node);
           for (const image of await runtime.listImages()) {
             if (kept.has(image)) continue;
             await runtime.removeImage(image);

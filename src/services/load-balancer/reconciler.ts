@@ -1,17 +1,17 @@
 import { messageOf } from '../../domain/errors.ts';
 import type { InstanceSpec } from '../../domain/instance.ts';
-import type { PortRange } from '../../domain/ports.ts';
 import { instanceHealth, planReplicas, type ReplicaAction } from '../../domain/replica-plan.ts';
 import type { Messenger, Unit } from '../../kernel/messenger.ts';
 import type { ServiceClient } from '../../kernel/service-client.ts';
 import type { Clock, Timer } from '../../ports/clock.ts';
-import type { ContainerRuntime } from '../../ports/container-runtime.ts';
 import type { Database } from '../../ports/database.ts';
 import type { Log } from '../../ports/log.ts';
+import type { Machines } from '../../ports/machines.ts';
 import type { Random } from '../../ports/random.ts';
 import { createDrainReporter } from './drain-reporter.ts';
 import type { FleetFollower } from './fleet-follower.ts';
-import { placeReplica } from './place-replica.ts';
+import { retire, settleLosses } from './losses.ts';
+import { type PlacementRule, placeReplica } from './place-replica.ts';
 import type { ReplicaWorker } from './replica-worker.ts';
 import { isLeft, settleRollout, specFor, standings } from './rollout.ts';
 import type { RoutesKeeper } from './routes-keeper.ts';
@@ -47,8 +47,8 @@ export interface ReconcilerDeps {
   clock: Clock;
   random: Random;
   log: Log;
-  runtime: (node: string) => ContainerRuntime;
-  ports: (node: string) => PortRange;
+  machines: Machines;
+  placement: PlacementRule;
   buildDeadlineMs: number;
   /** Told after each look, with what is there now. */
   onSettled: (app: AppRow | null, name: string, replicas: readonly ReplicaRow[]) => Promise<void>;
@@ -73,6 +73,15 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
   const unplaced = new Map<string, string>();
   let timer: Timer | null = null;
   let stopped = false;
+  /** Machines that were lost when last heard of. */
+  let lost: ReadonlySet<string> = new Set();
+  let sweepSoon = false;
+  // A machine that is back may bring what was taken away while it was lost.
+  const unfollow = deps.fleet.onView(({ nodes }) => {
+    const missing = new Set(nodes.flatMap(({ name, state }) => (state === 'lost' ? [name] : [])));
+    if ([...lost].some((name) => !missing.has(name))) sweepSoon = true;
+    lost = missing;
+  });
 
   function kick(name: string): void {
     if (stopped) return;
@@ -130,6 +139,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
     const rollout = await readRollout(unit.tx, name);
     const spec = specFor(app, rollout, rollout?.generation ?? app.generation);
     if (!spec) return;
+    await settleLosses(unit, app, deps.fleet.nodes(), { now: clock.now(), log });
     const rows = await readReplicas(unit.tx, name);
     const standing = standings(app, rollout, rows, deps.fleet.nodes());
     const actions = planReplicas({
@@ -165,7 +175,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
   ): Promise<void> {
     const { tx } = unit;
     if (action.do === 'add') {
-      const where = await placeReplica(tx, spec, deps.fleet.nodes(), deps.ports);
+      const where = await placeReplica(tx, spec, deps.fleet.nodes(), deps.machines, deps.placement);
       if (where.node === null) {
         // Said once, not at every look.
         if (unplaced.get(app.name) !== where.reason) {
@@ -197,7 +207,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
       return;
     }
     if (action.do === 'drain') {
-      await drain(unit, [action.id]);
+      await retire(unit.tx, [action.id], clock.now());
       log.info({ app: app.name, replica: action.id }, 'a replica is drained');
       return;
     }
@@ -207,26 +217,6 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
       .where('id', '=', action.id)
       .execute();
     log.info({ app: app.name, replica: action.id, reason: action.reason }, 'a replica is restarted');
-  }
-
-  async function drain(unit: Unit<LoadBalancerTables>, ids: readonly string[]): Promise<void> {
-    if (ids.length === 0) return;
-    await unit.tx
-      .insertInto('retired')
-      .columns(['id', 'node', 'at'])
-      .expression((from) =>
-        from
-          .selectFrom('replicas')
-          .select((column) => ['id', 'node', column.val(clock.now()).as('at')])
-          .where('id', 'in', ids),
-      )
-      .onConflict((conflict) => conflict.doNothing())
-      .execute();
-    await unit.tx
-      .updateTable('replicas')
-      .set({ state: 'draining', since: clock.now() })
-      .where('id', 'in', ids)
-      .execute();
   }
 
   /** Tells the application manager when an instance's health changed. */
@@ -251,9 +241,11 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
     const spec = specOf(app);
     await messenger.transaction(async (unit) => {
       const rows = await readReplicas(unit.tx, app.name);
-      await drain(
-        unit,
-        rows.filter((row) => row.state !== 'draining').map((row) => row.id),
+      const staying = rows.filter((row) => row.state !== 'draining');
+      await retire(
+        unit.tx,
+        staying.map((row) => row.id),
+        clock.now(),
       );
     });
     const replicas = await readReplicas(database.read, app.name);
@@ -282,9 +274,8 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
       .where('name', '!=', app.name)
       .execute();
     if (others.length > 0) return;
-    for (const node of deps.fleet.nodes()) {
-      await deps
-        .runtime(node.name)
+    for (const { runtime } of deps.machines.list()) {
+      await runtime
         .removeImage(app.image)
         .catch((error) => log.warn({ image: app.image, reason: messageOf(error) }, 'an image could not be removed'));
     }
@@ -297,7 +288,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
 
   async function lookAtAll(): Promise<void> {
     // What is steady needs no look: only apps whose replicas are not all healthy, or too few, or to be replaced, or going.
-    const left = deps.fleet.nodes().filter(isLeft);
+    const left = deps.fleet.nodes().filter((node) => isLeft(node) || node.state === 'lost');
     const rows = await database.read
       .selectFrom('apps')
       .leftJoin('replicas', 'replicas.app', 'apps.name')
@@ -345,15 +336,19 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
     await drainReporter.report(deps.fleet.nodes());
   }
 
+  async function sweep(due: boolean): Promise<void> {
+    if (!due && !sweepSoon) return;
+    sweepSoon = false;
+    await removeStrays(deps);
+  }
+
   function schedule(turn: number): void {
     if (stopped) return;
     timer = clock.after(
       LOOK_EVERY_MS,
       () => {
         lookAtAll()
-          .then(() =>
-            turn % SWEEP_EVERY_LOOKS === 0 ? removeStrays({ ...deps, nodes: deps.fleet.nodes() }) : undefined,
-          )
+          .then(() => sweep(turn % SWEEP_EVERY_LOOKS === 0))
           .catch((error) => log.error({ reason: messageOf(error) }, 'the apps could not be looked at'))
           .finally(() => schedule(turn + 1));
       },
@@ -378,6 +373,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
     },
     async stop() {
       stopped = true;
+      unfollow();
       timer?.cancel();
       await Promise.all([...looking.values()].map((entry) => entry.done));
     },

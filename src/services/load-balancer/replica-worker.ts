@@ -1,6 +1,5 @@
-import { AvkError, asAvkError, type ErrorCode, messageOf } from '../../domain/errors.ts';
+import { AvkError, asAvkError, type ErrorCode, MACHINE_ERRORS, messageOf } from '../../domain/errors.ts';
 import type { InstanceSpec } from '../../domain/instance.ts';
-import type { PortRange } from '../../domain/ports.ts';
 import { crashBackoffMs } from '../../domain/replica-plan.ts';
 import { MOST_FAILED_STARTS } from '../../domain/rollout-plan.ts';
 import { withDeadline } from '../../kernel/deadline.ts';
@@ -9,7 +8,9 @@ import { Turns } from '../../kernel/turns.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Database } from '../../ports/database.ts';
 import type { Log } from '../../ports/log.ts';
+import type { Machines } from '../../ports/machines.ts';
 import type { ReverseProxy } from '../../ports/reverse-proxy.ts';
+import type { FleetFollower } from './fleet-follower.ts';
 import { freeHostPort } from './host-ports.ts';
 import type { RoutesKeeper } from './routes-keeper.ts';
 import type { LoadBalancerTables, ReplicaRow } from './store.ts';
@@ -31,7 +32,8 @@ export interface ReplicaWorkerDeps {
   clock: Clock;
   log: Log;
   replica: (node: string) => ReplicaDeps;
-  ports: (node: string) => PortRange;
+  machines: Machines;
+  fleet: FleetFollower;
   buildDeadlineMs: number;
   /** Told after each outcome, with the app's name. */
   onChange: (app: string) => void;
@@ -128,6 +130,11 @@ export function createReplicaWorker(deps: ReplicaWorkerDeps): ReplicaWorker {
     // What could not be built now can be built no better later.
     const failures = row.failures + (HOPELESS.includes(error.code) ? MOST_FAILED_STARTS : 1);
     log.warn({ app: row.app, replica: row.id, node: row.node, failures, reason }, 'a replica did not start');
+    if (MACHINE_ERRORS.includes(error.code)) {
+      // No fault of the app's: it counts as lost with its machine, and goes on when that is back.
+      await change(row.id, { state: 'lost', since: clock.now(), reason });
+      return;
+    }
     // What is left of it would hold the port until the next try.
     await deps.replica(row.node).runtime.stop(row.id, 0);
     const port = error.code === 'AVK_PORT_TAKEN' ? await nextPort(row) : null;
@@ -147,16 +154,17 @@ export function createReplicaWorker(deps: ReplicaWorkerDeps): ReplicaWorker {
   }
 
   function nextPort(row: ReplicaRow): Promise<number | null> {
-    return database.transaction((tx) => freeHostPort(tx, row.node, deps.ports(row.node), row.host_port));
+    return database.transaction((tx) => freeHostPort(tx, row.node, deps.machines.get(row.node).ports, row.host_port));
   }
 
   async function takeDown(row: ReplicaRow, stopSeconds: number, cancelled: AbortSignal): Promise<void> {
-    const { runtime } = deps.replica(row.node);
     await deps.routes.refresh();
-    if (row.ip && row.port) await deps.proxy.drained({ ip: row.ip, port: row.port }, DRAIN_MS);
-    for (;;) {
+    if (row.ip && row.port && !isGone(row.node)) await deps.proxy.drained({ ip: row.ip, port: row.port }, DRAIN_MS);
+    // One on a machine that is gone is removed when that turns up again, as it is on record as retired.
+    while (!isGone(row.node)) {
       cancelled.throwIfAborted();
       try {
+        const { runtime } = deps.machines.get(row.node);
         await runtime.stop(row.id, stopSeconds);
         await runtime.remove(row.id);
         break;
@@ -168,6 +176,11 @@ export function createReplicaWorker(deps: ReplicaWorkerDeps): ReplicaWorker {
     await database.transaction(async (tx) => {
       await tx.deleteFrom('replicas').where('id', '=', row.id).execute();
     });
+  }
+
+  /** Lost to sight, or none of the platform's any more. */
+  function isGone(node: string): boolean {
+    return !deps.machines.has(node) || deps.fleet.nodes().find(({ name }) => name === node)?.state === 'lost';
   }
 
   function turnsOf(node: string): Turns {

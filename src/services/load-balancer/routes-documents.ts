@@ -1,7 +1,6 @@
-import type { VmLogin } from '../../domain/node.ts';
-import type { PortRange } from '../../domain/ports.ts';
 import type { HttpApp } from '../../kernel/http/app.ts';
 import type { Database } from '../../ports/database.ts';
+import type { Machines } from '../../ports/machines.ts';
 import {
   appDetails,
   appDetailsSchema,
@@ -21,8 +20,7 @@ import type { LoadBalancerTables } from './store.ts';
 export interface DocumentRouteDeps {
   database: Database<LoadBalancerTables>;
   fleet: Pick<FleetFollower, 'usage'>;
-  nodes: readonly { name: string; address: string; login: VmLogin }[];
-  ports: (node: string) => PortRange;
+  machines: Machines;
   firstPort: number;
 }
 
@@ -51,8 +49,9 @@ export function documentRoutes(app: HttpApp, deps: DocumentRouteDeps): void {
     },
     async () => {
       const apps = await all();
-      const free = await Promise.all(deps.nodes.map(({ name }) => freeHostPort(read, name, deps.ports(name))));
-      return deps.nodes.map(({ name, address, login }, index) => ({
+      const machines = deps.machines.list();
+      const free = await Promise.all(machines.map(({ host, ports }) => freeHostPort(read, host.name, ports)));
+      return machines.map(({ host: { name, address }, login }, index) => ({
         vm_name: name,
         vm_ip: address,
         vm_username: login.username,

@@ -1,22 +1,33 @@
 import { messageOf } from '../../domain/errors.ts';
+import type { Clock, Timer } from '../../ports/clock.ts';
 import type { Database } from '../../ports/database.ts';
 import type { Log } from '../../ports/log.ts';
-import type { ApplyResult, ReverseProxy, Route } from '../../ports/reverse-proxy.ts';
+import type { ApplyResult, ReverseProxy, Route, Upstream } from '../../ports/reverse-proxy.ts';
 import { type Db, type LoadBalancerTables, specOf } from './store.ts';
 
 /** Keeps the proxy at what the database says. */
 export interface RoutesKeeper {
-  /** Resolves when everything committed before the call is live; many calls at once share one change. */
+  /**
+   * Resolves when everything committed before the call is live; many calls at once share one change. What could not be
+   * made live is tried again until it is, or until the next call.
+   */
   refresh(): Promise<ApplyResult>;
+  /** No more tries. */
+  stop(): void;
 }
+
+const RETRY_MS = 2000;
 
 export function createRoutesKeeper(
   database: Database<LoadBalancerTables>,
   proxy: ReverseProxy,
+  clock: Clock,
   log: Log,
 ): RoutesKeeper {
   let running: Promise<ApplyResult> | null = null;
   let next: Promise<ApplyResult> | null = null;
+  let retry: Timer | null = null;
+  let stopped = false;
 
   async function apply(): Promise<ApplyResult> {
     const result = await proxy.apply(await readRoutes(database.read));
@@ -25,24 +36,37 @@ export function createRoutesKeeper(
   }
 
   function begin(): Promise<ApplyResult> {
-    const run = apply().finally(() => {
-      running = null;
-    });
+    retry?.cancel();
+    const run = apply()
+      .catch((error) => {
+        log.error({ reason: messageOf(error) }, 'the routes could not be applied; it is tried again');
+        if (!stopped) retry = clock.after(RETRY_MS, () => refresh().catch(() => undefined), { background: true });
+        throw error;
+      })
+      .finally(() => {
+        running = null;
+      });
     running = run;
     return run;
   }
 
+  function refresh(): Promise<ApplyResult> {
+    if (!running) return begin();
+    // The one under way may have read the database before the caller's change.
+    next ??= running
+      .catch(() => undefined)
+      .then(() => {
+        next = null;
+        return begin();
+      });
+    return next;
+  }
+
   return {
-    refresh() {
-      if (!running) return begin();
-      // The one under way may have read the database before the caller's change.
-      next ??= running
-        .catch((error) => log.error({ reason: messageOf(error) }, 'the routes could not be applied'))
-        .then(() => {
-          next = null;
-          return begin();
-        });
-      return next;
+    refresh,
+    stop() {
+      stopped = true;
+      retry?.cancel();
     },
   };
 }
@@ -63,10 +87,23 @@ async function readRoutes(db: Db): Promise<Route[]> {
       name: app.name,
       publicPort: app.public_port,
       maxBodyBytes: 0,
-      upstreams: own.flatMap(({ state, ip, port }) => (state === 'healthy' && ip && port ? [{ ip, port }] : [])),
+      upstreams: upstreamsOf(own),
       note: noteOf(own, spec?.manifest.name ?? app.name),
     };
   });
+}
+
+/**
+ * The healthy ones. Without any, those on machines that are lost to the platform: they may well serve on, as when it is
+ * only sshd that is down, and a replica that does not answer is no worse than none.
+ */
+export function upstreamsOf(
+  replicas: readonly { state: string; ip: string | null; port: number | null }[],
+): Upstream[] {
+  const those = (wanted: string): Upstream[] =>
+    replicas.flatMap(({ state, ip, port }) => (state === wanted && ip && port ? [{ ip, port }] : []));
+  const healthy = those('healthy');
+  return healthy.length > 0 ? healthy : those('lost');
 }
 
 /** What visitors read while no replica is healthy. */

@@ -6,11 +6,10 @@ import { namePattern, nameSchema, replicaName } from '../../domain/names.ts';
 import { withDeadline } from '../../kernel/deadline.ts';
 import type { HttpApp } from '../../kernel/http/app.ts';
 import { NDJSON, ndjson } from '../../kernel/http/stream.ts';
-import type { ReplicaDeps } from '../../kernel/replica.ts';
 import type { Clock } from '../../ports/clock.ts';
-import type { ContainerRuntime } from '../../ports/container-runtime.ts';
 import type { Database } from '../../ports/database.ts';
 import type { Log } from '../../ports/log.ts';
+import type { Machines } from '../../ports/machines.ts';
 import type { Random } from '../../ports/random.ts';
 import { INSTANCE, LOG_LINE, REGISTRATION, SUCCESS } from './examples.ts';
 import type { FleetFollower } from './fleet-follower.ts';
@@ -28,8 +27,7 @@ export interface RouteDeps {
   clock: Clock;
   random: Random;
   log: Log;
-  nodes: readonly { name: string; address: string }[];
-  replica: (node: string) => ReplicaDeps;
+  machines: Machines;
   publicAddress: string;
   firstPort: number;
 }
@@ -135,13 +133,13 @@ async function parametersAnywhere(request: FastifyRequest): Promise<void> {
 }
 
 async function registerApp(deps: RouteDeps, request: Registration): Promise<string> {
-  const node = request.node ?? deps.nodes.find((known) => known.address === request.vmIp)?.name;
+  const node = request.node ?? deps.machines.list().find(({ host }) => host.address === request.vmIp)?.host.name;
   if (!node) {
     throw new AvkError('AVK_UNACCEPTABLE', `vmIp: no machine of the platform has the address ${request.vmIp}`, {
       errors: [{ path: 'vmIp', message: 'expected the address of a machine', received: request.vmIp }],
     });
   }
-  const replicaId = request.replicaId ?? (await findReplica(deps.replica(node).runtime, request.containerId));
+  const replicaId = request.replicaId ?? (await findReplica(deps.machines, node, request.containerId));
   const options = {
     node,
     replicaId: replicaId ?? deps.random.uuid(),
@@ -151,11 +149,15 @@ async function registerApp(deps: RouteDeps, request: Registration): Promise<stri
   const registered = await deps.database.transaction((tx) => register(tx, request, options));
   const port = registered.routed === 1 ? await makeLive(deps, registered) : registered.public_port;
   deps.reconciler.kick(request.appName);
-  return `${deps.publicAddress}:${port}`;
+  // What is reached where it is has no address at the proxy.
+  const address = registered.routed === 1 ? deps.publicAddress : (request.address?.ip ?? request.vmIp);
+  return `${address}:${port}`;
 }
 
-async function findReplica(runtime: ContainerRuntime, containerId: string): Promise<string | undefined> {
-  const containers = await runtime.list();
+async function findReplica(machines: Machines, node: string, containerId: string): Promise<string | undefined> {
+  // Services of the platform may run where no apps do.
+  if (!machines.has(node)) return undefined;
+  const containers = await machines.get(node).runtime.list();
   return containers.find((container) => container.containerId === containerId)?.id;
 }
 
@@ -290,7 +292,7 @@ function instanceRoutes(app: HttpApp, deps: RouteDeps): void {
       const gone = new AbortController();
       request.raw.on('close', () => gone.abort());
       const open = (row: ReplicaRow, lines: number) =>
-        deps.replica(row.node).runtime.logs(row.id, { tail: lines, follow, signal: gone.signal });
+        deps.machines.get(row.node).runtime.logs(row.id, { tail: lines, follow, signal: gone.signal });
       if (!follow) {
         const sources = rows.map((row) => open(row, tail));
         return ndjson(reply, Readable.from(lastLogLines(sources, tail))) as never;

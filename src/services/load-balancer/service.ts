@@ -1,6 +1,4 @@
 import { messageOf } from '../../domain/errors.ts';
-import type { VmLogin } from '../../domain/node.ts';
-import type { PortRange } from '../../domain/ports.ts';
 import { crashBackoffMs } from '../../domain/replica-plan.ts';
 import type { HttpApp } from '../../kernel/http/app.ts';
 import { createMessenger } from '../../kernel/messenger.ts';
@@ -12,6 +10,7 @@ import type { Clock } from '../../ports/clock.ts';
 import type { ContainerInfo } from '../../ports/container-runtime.ts';
 import type { Database } from '../../ports/database.ts';
 import type { Log } from '../../ports/log.ts';
+import type { Machine, Machines } from '../../ports/machines.ts';
 import type { MessageBus } from '../../ports/message-bus.ts';
 import type { Random } from '../../ports/random.ts';
 import type { ReverseProxy } from '../../ports/reverse-proxy.ts';
@@ -20,13 +19,15 @@ import { adoptReplicas } from './adoption.ts';
 import { createFleetFollower } from './fleet-follower.ts';
 import { createHealthMonitor } from './health-monitor.ts';
 import { replicaMetrics } from './metrics.ts';
+import type { PlacementRule } from './place-replica.ts';
 import { pruneRoutes } from './prune-images.ts';
 import { createReconciler } from './reconciler.ts';
 import { createReplicaWorker, STABLE_MS } from './replica-worker.ts';
 import { routes } from './routes.ts';
 import { documentRoutes } from './routes-documents.ts';
-import { createRoutesKeeper } from './routes-keeper.ts';
+import { createRoutesKeeper, upstreamsOf } from './routes-keeper.ts';
 import { metricRoutes } from './routes-metrics.ts';
+import { retiredRoutes } from './routes-retired.ts';
 import { rolloutRoutes } from './routes-rollout.ts';
 import { type AppRow, type LoadBalancerTables, type ReplicaRow, specOf } from './store.ts';
 import { createUsageHistory } from './usage-history.ts';
@@ -50,14 +51,14 @@ export interface LoadBalancerDeps {
   log: Log;
   /** Absent: nothing is counted. */
   metrics?: Metrics | undefined;
-  /** Machines by name. */
-  nodes: readonly { name: string; address: string; login: VmLogin }[];
+  machines: Machines;
   replica: (node: string) => ReplicaDeps;
-  ports: (node: string) => PortRange;
   /** Where users reach the proxy, and the first port it gives. */
   publicAddress: string;
   firstPort: number;
   buildDeadlineMs: number;
+  /** Where further replicas go. */
+  placement: PlacementRule;
 }
 
 /** A route that was set aside is tried again this often; its port may be free again. */
@@ -77,20 +78,19 @@ export function createLoadBalancer(deps: LoadBalancerDeps): Service {
   });
   const fleet = createFleetFollower(deps.client, clock, log);
   const usage = createUsageHistory({ database, fleet, clock, log });
-  const routesKeeper = createRoutesKeeper(database, proxy, log);
+  const routesKeeper = createRoutesKeeper(database, proxy, clock, log);
   const monitor = createHealthMonitor(clock, (id, healthy, reason) => {
     healthChanged(id, healthy, reason).catch((error) =>
       log.error({ replica: id, reason: messageOf(error) }, 'a change of health was not recorded'),
     );
   });
-  const worker = createReplicaWorker({ ...deps, routes: routesKeeper, onChange: (app) => reconciler.kick(app) });
+  const worker = createReplicaWorker({ ...deps, fleet, routes: routesKeeper, onChange: (app) => reconciler.kick(app) });
   const reconciler = createReconciler({
     ...deps,
     messenger,
     routes: routesKeeper,
     worker,
     fleet,
-    runtime: (node) => deps.replica(node).runtime,
     onSettled: settled,
   });
   if (deps.metrics) replicaMetrics(deps.metrics, database, log);
@@ -103,12 +103,12 @@ export function createLoadBalancer(deps: LoadBalancerDeps): Service {
   documentRoutes(deps.http, { ...deps, fleet });
   metricRoutes(deps.http, { usage, clock });
   pruneRoutes(deps.http, deps);
+  retiredRoutes(deps.http, deps);
   rolloutRoutes(deps.http, { ...deps, messenger, reconciler });
 
   /** Brings proxy, registry and health checks in line with the replicas of one app. */
   async function settled(app: AppRow | null, name: string, replicas: readonly ReplicaRow[]): Promise<void> {
-    const healthy = replicas.filter((row) => row.state === 'healthy');
-    const direct = app ? healthy.flatMap(({ ip, port }) => (ip && port ? [{ ip, port }] : [])) : [];
+    const direct = app ? upstreamsOf(replicas) : [];
     const text = app ? JSON.stringify([app.public_port, direct]) : '';
     if (published.get(name) !== text) {
       const { rejected } = await routesKeeper.refresh();
@@ -146,7 +146,9 @@ export function createLoadBalancer(deps: LoadBalancerDeps): Service {
         const { ip, port } = row;
         if (!ip || !port) return [];
         const check = specOf({ spec: row.rolling ?? row.spec })?.manifest.health ?? null;
-        const { runtime } = deps.replica(row.node);
+        // A machine that was let go of has no replicas to be asked for.
+        if (!deps.machines.has(row.node)) return [];
+        const { runtime } = deps.machines.get(row.node);
         return [{ id: row.id, check, probe: (ms: number) => runtime.checkHealth({ ip, port }, check, ms) }];
       }),
     );
@@ -197,27 +199,31 @@ export function createLoadBalancer(deps: LoadBalancerDeps): Service {
     reconciler.kick(row.app);
   }
 
+  function listen({ runtime }: Machine): void {
+    unlisten.push(
+      runtime.onExit((info) => {
+        exited(info).catch((error) =>
+          log.error({ replica: info.id, reason: messageOf(error) }, 'an exit was not recorded'),
+        );
+      }),
+    );
+  }
+
   return {
     name: 'load-balancer',
     http: deps.http,
     async start() {
       session = await deps.registry.session('load-balancer');
       // Listening first: one that ends while it is looked for is not missed.
-      for (const node of deps.nodes) {
-        unlisten.push(
-          deps.replica(node.name).runtime.onExit((info) => {
-            exited(info).catch((error) =>
-              log.error({ replica: info.id, reason: messageOf(error) }, 'an exit was not recorded'),
-            );
-          }),
-        );
-      }
+      for (const machine of deps.machines.list()) listen(machine);
+      unlisten.push(deps.machines.onChange((change) => 'added' in change && listen(change.added)));
       // Its deadlines count what it had to itself, not the time it was away.
       await database.transaction(async (tx) => {
         await tx.updateTable('rollouts').set({ reached_at: clock.now() }).execute();
       });
-      await adoptReplicas({ ...deps, runtime: (node) => deps.replica(node).runtime });
-      await routesKeeper.refresh();
+      await adoptReplicas(deps);
+      // A proxy that cannot be told now is told later: what it was told last goes on meanwhile.
+      await routesKeeper.refresh().catch(() => undefined);
       fleet.start();
       usage.start();
       await messenger.start();
@@ -226,6 +232,7 @@ export function createLoadBalancer(deps: LoadBalancerDeps): Service {
     async stop() {
       for (const stop of unlisten) stop();
       monitor.stop();
+      routesKeeper.stop();
       usage.stop();
       await reconciler.stop();
       await worker.stop();

@@ -1,16 +1,10 @@
 import { messageOf } from '../../domain/errors.ts';
 import type { Resources } from '../../domain/manifest.ts';
-import { type NodeSnapshot, nodeState } from '../../domain/node.ts';
+import { type NodeSnapshot, newcomerState, nodeState } from '../../domain/node.ts';
 import type { Clock } from '../../ports/clock.ts';
-import type { ContainerRuntime } from '../../ports/container-runtime.ts';
-import type { Host, HostSample } from '../../ports/host.ts';
+import type { HostSample } from '../../ports/host.ts';
 import type { Log } from '../../ports/log.ts';
-
-/** One machine of the platform with what reaches it. */
-export interface Machine {
-  host: Host;
-  runtime: ContainerRuntime;
-}
+import type { Machine, Machines } from '../../ports/machines.ts';
 
 /** What the load balancer follows: every machine, and every replica seen on it. */
 export interface FleetView {
@@ -41,6 +35,10 @@ export type Wish = 'in use' | 'empty';
 
 interface Known {
   machine: Machine;
+  /** When it was taken in, by our own clock. */
+  since: number;
+  /** Aborted when the machine is let go of. */
+  leaving: AbortController;
   sample: HostSample | null;
   /** By our own clock. */
   seenAt: number | null;
@@ -61,33 +59,56 @@ const SETTLE_POLL_MS = 20;
 const LONGEST_RECONNECT_MS = 5000;
 const LIST_EVERY_MS = 5000;
 
-/** Follows one probe per machine, each read on the machine that it is about. */
-export function createFleet(options: { machines: readonly Machine[]; clock: Clock; log: Log }): Fleet {
+function unseen(machine: Machine, since: number): Known {
+  return {
+    machine,
+    since,
+    leaving: new AbortController(),
+    sample: null,
+    seenAt: null,
+    reason: null,
+    ports: new Set(),
+    wanted: 'in use',
+    staying: null,
+    promises: [],
+  };
+}
+
+/** Follows one probe per machine, each read on the machine that it is about; machines may come and go meanwhile. */
+export function createFleet(options: { machines: Machines; clock: Clock; log: Log }): Fleet {
   const { clock, log } = options;
-  const known = new Map<string, Known>(
-    options.machines.map((machine) => [
-      machine.host.name,
-      {
-        machine,
-        sample: null,
-        seenAt: null,
-        reason: null,
-        ports: new Set(),
-        wanted: 'in use',
-        staying: null,
-        promises: [],
-      },
-    ]),
+  const known = new Map(
+    options.machines.list().map((machine) => [machine.host.name, unseen(machine, clock.monotonic())]),
   );
-  const stopping = new AbortController();
   const listeners = new Set<() => void>();
-  const loops: Promise<void>[] = [];
+  const loops = new Set<Promise<void>>();
+  let started = false;
+  let stopped = false;
+  const unlisten = options.machines.onChange((change) => {
+    const name = 'added' in change ? change.added.host.name : change.removed;
+    known.get(name)?.leaving.abort();
+    known.delete(name);
+    if ('added' in change) {
+      const node = unseen(change.added, clock.monotonic());
+      known.set(name, node);
+      if (started) begin(node);
+    }
+    for (const listener of listeners) listener();
+  });
+
+  function begin(node: Known): void {
+    for (const loop of [follow(node), list(node)]) {
+      loops.add(loop);
+      loop.finally(() => loops.delete(loop));
+    }
+  }
 
   async function follow(node: Known): Promise<void> {
+    const { signal } = node.leaving;
     let wait = PROBE_EVERY_MS;
-    while (!stopping.signal.aborted) {
+    while (!signal.aborted) {
       try {
-        for await (const sample of node.machine.host.probe({ everyMs: PROBE_EVERY_MS, signal: stopping.signal })) {
+        for await (const sample of node.machine.host.probe({ everyMs: PROBE_EVERY_MS, signal })) {
           node.sample = sample;
           node.seenAt = clock.monotonic();
           node.reason = null;
@@ -97,22 +118,23 @@ export function createFleet(options: { machines: readonly Machine[]; clock: Cloc
       } catch (error) {
         node.reason = messageOf(error);
       }
-      if (stopping.signal.aborted) return;
+      if (signal.aborted) return;
       log.warn({ node: node.machine.host.name, reason: node.reason }, 'the probe ended; it is begun again');
-      await clock.sleep(wait, stopping.signal).catch(() => undefined);
+      await clock.sleep(wait, signal).catch(() => undefined);
       wait = Math.min(wait * 2, LONGEST_RECONNECT_MS);
     }
   }
 
   async function list(node: Known): Promise<void> {
-    while (!stopping.signal.aborted) {
+    const { signal } = node.leaving;
+    while (!signal.aborted) {
       try {
         const containers = await node.machine.runtime.list();
         node.ports = new Set(containers.map((container) => container.hostPort));
       } catch (error) {
         log.warn({ node: node.machine.host.name, reason: messageOf(error) }, 'containers could not be listed');
       }
-      await clock.sleep(LIST_EVERY_MS, stopping.signal).catch(() => undefined);
+      await clock.sleep(LIST_EVERY_MS, signal).catch(() => undefined);
     }
   }
 
@@ -128,7 +150,8 @@ export function createFleet(options: { machines: readonly Machine[]; clock: Cloc
     return {
       name: machine.host.name,
       address: machine.host.address,
-      state: nodeState(age, node.wanted === 'empty' ? emptying : 'ready'),
+      state:
+        age === null ? newcomerState(now - node.since) : nodeState(age, node.wanted === 'empty' ? emptying : 'ready'),
       cpuPercent: sample?.cpuPercent ?? 0,
       memoryPercent: sample?.memoryPercent ?? 0,
       diskPercent: sample?.diskPercent ?? 0,
@@ -177,9 +200,9 @@ export function createFleet(options: { machines: readonly Machine[]; clock: Cloc
     heldPorts: (name) => known.get(name)?.ports ?? new Set(),
     async settled() {
       const until = clock.monotonic() + SETTLE_MS;
-      while (!stopping.signal.aborted && clock.monotonic() < until) {
+      while (!stopped && clock.monotonic() < until) {
         if ([...known.values()].every((node) => node.seenAt !== null)) return;
-        await clock.sleep(SETTLE_POLL_MS, stopping.signal).catch(() => undefined);
+        await clock.sleep(SETTLE_POLL_MS);
       }
     },
     onSample(listener) {
@@ -189,10 +212,13 @@ export function createFleet(options: { machines: readonly Machine[]; clock: Cloc
       };
     },
     start() {
-      for (const node of known.values()) loops.push(follow(node), list(node));
+      started = true;
+      for (const node of known.values()) begin(node);
     },
     async stop() {
-      stopping.abort();
+      stopped = true;
+      unlisten();
+      for (const node of known.values()) node.leaving.abort();
       await Promise.all(loops);
     },
   };

@@ -2,12 +2,14 @@ import { PassThrough } from 'node:stream';
 import { z } from 'zod';
 import { AvkError } from '../../domain/errors.ts';
 import { resourcesSchema } from '../../domain/manifest.ts';
+import { NODE_ROLES, type NodeRole } from '../../domain/node.ts';
 import { scoreNode } from '../../domain/placement.ts';
-import { halves, type PortRange } from '../../domain/ports.ts';
+import { halves } from '../../domain/ports.ts';
 import type { HttpApp } from '../../kernel/http/app.ts';
 import { NDJSON, ndjson } from '../../kernel/http/stream.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Database } from '../../ports/database.ts';
+import type { Machines } from '../../ports/machines.ts';
 import type { Fleet } from './fleet.ts';
 import { chooseNode } from './placement.ts';
 import { type NodeManagerTables, nextPort } from './store.ts';
@@ -25,6 +27,7 @@ const nodeSchema = z
     name: z.string(),
     address: z.string(),
     state: z.string(),
+    role: z.enum(NODE_ROLES),
     cpuPercent: z.number(),
     memoryPercent: z.number(),
     diskPercent: z.number(),
@@ -37,6 +40,7 @@ const nodeSchema = z
       name: 'node1',
       address: '127.0.0.1',
       state: 'ready',
+      role: 'pretended' as const,
       cpuPercent: 12.5,
       memoryPercent: 41.2,
       diskPercent: 63,
@@ -59,7 +63,8 @@ export interface RouteDeps {
   fleet: Fleet;
   database: Database<NodeManagerTables>;
   clock: Clock;
-  ports: (node: string) => PortRange;
+  machines: Machines;
+  roleOf: (name: string) => NodeRole;
 }
 
 export function routes(app: HttpApp, deps: RouteDeps): void {
@@ -85,7 +90,7 @@ export function routes(app: HttpApp, deps: RouteDeps): void {
       const chosen = chooseNode(fleet, resourcesSchema.parse({}));
       if (chosen.node === null) throw new AvkError('AVK_NO_NODE', chosen.reason);
       const { name, address } = chosen.node;
-      const range = halves(deps.ports(name)).firstReplicas;
+      const range = halves(deps.machines.get(name).ports).firstReplicas;
       const held = fleet.heldPorts(name);
       const port = await nextPort(deps.database.read, { node: name, range, held, now: deps.clock.now() });
       if (port === null) throw new AvkError('AVK_NO_PORT', `no port is free on ${name}`);
@@ -130,6 +135,7 @@ export function routes(app: HttpApp, deps: RouteDeps): void {
         name: node.name,
         address: node.address,
         state: node.state,
+        role: deps.roleOf(node.name),
         cpuPercent: node.cpuPercent,
         memoryPercent: node.memoryPercent,
         diskPercent: node.diskPercent,

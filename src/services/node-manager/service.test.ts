@@ -12,6 +12,7 @@ import { createSqliteBus } from '../../adapters/message-bus/sqlite.ts';
 import { type Envelope, formatEnvelope, parseEnvelope, parseNodeAnswer } from '../../domain/message.ts';
 import { createTokens } from '../../kernel/auth.ts';
 import { createHttpApp } from '../../kernel/http/app.ts';
+import { createMachines } from '../../kernel/machines.ts';
 import type { ContainerRuntime } from '../../ports/container-runtime.ts';
 import type { Host, HostSample } from '../../ports/host.ts';
 import { createNodeManager } from './service.ts';
@@ -37,7 +38,12 @@ function machine(name: string) {
   };
   const runtime: Partial<ContainerRuntime> = { list: async () => [] };
   return {
-    machine: { host: host as Host, runtime: runtime as ContainerRuntime },
+    machine: {
+      host: host as Host,
+      runtime: runtime as ContainerRuntime,
+      ports: { first: 20_000, last: 20_999 },
+      login: { username: '', keyPath: '', servicePath: '' },
+    },
     answer: () =>
       tell({
         at: Date.now(),
@@ -72,8 +78,7 @@ test('a question asked while no machine answers waits for them, and is answered 
     bus,
     clock: systemClock,
     log,
-    machines: [only.machine],
-    ports: () => ({ first: 20_000, last: 20_999 }),
+    machines: createMachines([only.machine], () => only.machine),
   });
   const answers: Envelope[] = [];
   const listening = await bus.subscribe({

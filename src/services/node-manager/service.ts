@@ -1,6 +1,7 @@
 import { AvkError, messageOf } from '../../domain/errors.ts';
 import { resourcesSchema } from '../../domain/manifest.ts';
-import { halves, type PortRange } from '../../domain/ports.ts';
+import type { NodeRole } from '../../domain/node.ts';
+import { halves } from '../../domain/ports.ts';
 import type { HttpApp } from '../../kernel/http/app.ts';
 import { createMessenger, type Message, type Unit } from '../../kernel/messenger.ts';
 import type { Metrics } from '../../kernel/metrics.ts';
@@ -8,14 +9,17 @@ import type { Service } from '../../kernel/service.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Database } from '../../ports/database.ts';
 import type { Log } from '../../ports/log.ts';
+import type { Machines } from '../../ports/machines.ts';
 import type { MessageBus } from '../../ports/message-bus.ts';
 import { drainRoutes, recallWishes } from './drain.ts';
-import { createFleet, type Machine } from './fleet.ts';
+import { createFleet } from './fleet.ts';
 import { createNodeHistory } from './history.ts';
+import { checkMachine } from './machine-check.ts';
 import { nodeMetrics } from './metrics.ts';
 import { chooseNode } from './placement.ts';
 import { routes } from './routes.ts';
 import { historyRoutes } from './routes-history.ts';
+import { machineRoutes } from './routes-machines.ts';
 import { type NodeManagerTables, reservePort } from './store.ts';
 
 /*
@@ -33,9 +37,9 @@ export interface NodeManagerDeps {
   log: Log;
   /** Absent: nothing is counted. */
   metrics?: Metrics | undefined;
-  machines: readonly Machine[];
-  /** Ports for replicas, by machine. */
-  ports: (node: string) => PortRange;
+  machines: Machines;
+  /** The machine that NGINX runs on, with where its files go; absent where the proxy is the platform's own. */
+  balancer?: { name: string; confDir: string } | undefined;
 }
 
 /** Longer than any deployment takes from its placement to its container. */
@@ -62,8 +66,28 @@ export function createNodeManager(deps: NodeManagerDeps): Service {
   if (deps.metrics) nodeMetrics(deps.metrics, () => fleet.view().nodes, log);
   messenger.onCommand('give best node', giveBestNode);
   drainRoutes(deps.http, { fleet, database, clock });
-  routes(deps.http, { fleet, database, clock, ports: deps.ports });
+  machineRoutes(deps.http, {
+    fleet,
+    machines: deps.machines,
+    database,
+    clock,
+    log,
+    isBalancer: (name) => roleOf(name) === 'balancer',
+    check: (machine) =>
+      checkMachine({
+        host: machine.host,
+        clock,
+        servicePath: machine.login.servicePath,
+        ...(machine.host.name === deps.balancer?.name ? { balancer: { confDir: deps.balancer.confDir } } : {}),
+      }),
+  });
+  routes(deps.http, { fleet, database, clock, machines: deps.machines, roleOf });
   historyRoutes(deps.http, { history, clock, names: () => fleet.view().nodes.map(({ name }) => name) });
+
+  function roleOf(name: string): NodeRole {
+    if (deps.machines.fixed) return 'pretended';
+    return name === deps.balancer?.name ? 'balancer' : 'worker';
+  }
 
   async function giveBestNode(unit: Unit<NodeManagerTables>, message: Message<'give best node'>): Promise<void> {
     const instance = message.fields.name;
@@ -86,7 +110,7 @@ export function createNodeManager(deps: NodeManagerDeps): Service {
     const { node } = chosen;
     const reserved = await reservePort(unit.tx, {
       node: node.name,
-      range: halves(deps.ports(node.name)).firstReplicas,
+      range: halves(deps.machines.get(node.name).ports).firstReplicas,
       held: fleet.heldPorts(node.name),
       instance,
       requestId: message.requestId,

@@ -3,8 +3,9 @@ import type { Migration } from 'kysely/migration';
 import { candidatePorts, type PortRange } from '../../domain/ports.ts';
 import { type MessengerTables, messengerMigrations } from '../../kernel/messenger.ts';
 import { type HistoryTables, historyMigrations } from './history-store.ts';
+import { type RosterTables, rosterMigrations } from './roster.ts';
 
-export interface NodeManagerTables extends MessengerTables, HistoryTables {
+export interface NodeManagerTables extends MessengerTables, HistoryTables, RosterTables {
   /** Ports promised to deployments under way. */
   port_reservations: {
     node: string;
@@ -61,6 +62,7 @@ export const migrations: Record<string, Migration> = {
         .execute();
     },
   },
+  ...rosterMigrations,
 };
 
 type Tx = Kysely<NodeManagerTables>;

@@ -189,6 +189,8 @@ export interface Machine {
   name: string;
   address: string;
   state: NodeState;
+  /** `pretended` ones are the platform's own machine; on the `balancer` runs NGINX. */
+  role: 'pretended' | 'worker' | 'balancer';
   cpuPercent: number;
   memoryPercent: number;
   diskPercent: number;

@@ -1,12 +1,14 @@
-import { SegmentedControl, Stack } from '@mantine/core';
+import { Button, SegmentedControl, Stack } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
-import { Server } from 'lucide-react';
+import { Plus, Server } from 'lucide-react';
 import { useState } from 'react';
 import { machinesQuery } from '../api/queries.ts';
 import { Nothing } from '../components/nothing.tsx';
 import { Page } from '../components/page.tsx';
 import { QueryView, Rows } from '../components/query-view.tsx';
 import { Section } from '../components/section.tsx';
+import { useIsAdmin } from '../lib/session.ts';
+import { AddMachine } from './machines/add-machine.tsx';
 import { MachineHistory } from './machines/history.tsx';
 import { MachineTable } from './machines/table.tsx';
 
@@ -20,8 +22,24 @@ const RANGES = [
 export default function Machines() {
   const query = useQuery(machinesQuery);
   const [minutes, setMinutes] = useState('60');
+  const [adding, setAdding] = useState(false);
+  // Machines that are pretended can neither come nor go.
+  const changeable = useIsAdmin() && query.data?.some(({ role }) => role !== 'pretended') === true;
   return (
-    <Page title="Machines" lead="Where apps run. The next replica goes to the machine with the highest score.">
+    <Page
+      title="Machines"
+      lead="Where apps run. The next replica goes to the machine with the highest score."
+      {...(changeable
+        ? {
+            actions: (
+              <Button leftSection={<Plus size={16} aria-hidden="true" />} onClick={() => setAdding(true)}>
+                Add a machine
+              </Button>
+            ),
+          }
+        : {})}
+    >
+      <AddMachine opened={adding} onClose={() => setAdding(false)} />
       <QueryView query={query} what="The machines" skeleton={<Rows count={4} height={72} />}>
         {(machines) =>
           machines.length === 0 ? (

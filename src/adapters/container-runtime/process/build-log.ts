@@ -1,6 +1,6 @@
 import { createWriteStream } from 'node:fs';
 import { finished } from 'node:stream/promises';
-import { type Line, LineSplitter } from './lines.ts';
+import { type Line, LineSplitter } from '../lines.ts';
 
 /** How many lines explain a failed build. */
 const LAST_LINES = 20;

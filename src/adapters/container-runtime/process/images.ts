@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto';
 import { createWriteStream, existsSync, renameSync } from 'node:fs';
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { AvkError, messageOf } from '../../../domain/errors.ts';
 import { unsupportedRuntime } from '../../../domain/manifest.ts';
@@ -12,10 +11,13 @@ import { runCommand } from '../../host/command.ts';
 import { endFamily } from '../../host/family.ts';
 import { listProcesses, readEnviron } from '../../host/proc.ts';
 import { diskError, syncFolder, writeFileAtomic } from '../../host/write-file.ts';
+import { receiveBundle } from '../receive-bundle.ts';
+import { createSharedWork, type Waiting } from '../shared-work.ts';
+import type { ZipLimits } from '../zip-members.ts';
 import { createBuildLog } from './build-log.ts';
 import { imageFolder, imageOfFolder } from './names.ts';
 import { SUPPORTED_RUNTIMES, TOOLCHAINS } from './toolchains.ts';
-import { type UnpackLimits, unpack } from './unpack.ts';
+import { unpack } from './unpack.ts';
 
 /** The environment variable by which the processes of an interrupted build are found. */
 const BUILD_MARKER = 'AVISHKAR_BUILD';
@@ -32,15 +34,8 @@ export interface ImagesOptions {
   nodePath: string;
   environment: NodeJS.ProcessEnv;
   buildTimeoutMs: number;
-  limits: UnpackLimits;
+  limits: ZipLimits;
   clock: Clock;
-}
-
-interface Build {
-  /** Aborted when nobody waits for the build any more. */
-  abandon: AbortController;
-  waiting: Set<(line: string) => void>;
-  done: Promise<void>;
 }
 
 /**
@@ -50,7 +45,7 @@ interface Build {
  */
 export async function createImages(options: ImagesOptions) {
   const { folder, clock } = options;
-  const builds = new Map<string, Build>();
+  const shared = createSharedWork();
   await mkdir(folder, { recursive: true, mode: 0o700 });
   await mkdir(options.cache, { recursive: true, mode: 0o700 });
   await sweepInterrupted(folder, clock);
@@ -95,7 +90,9 @@ export async function createImages(options: ImagesOptions) {
       });
     try {
       const zip = join(path, 'bundle.zip');
-      await pipeline(await openBundle(spec, signal), createWriteStream(zip, { flags: 'wx', mode: 0o600 }), { signal });
+      await pipeline(await receiveBundle(spec, signal), createWriteStream(zip, { flags: 'wx', mode: 0o600 }), {
+        signal,
+      });
       await unpack(zip, app, options.limits, signal);
       await rm(zip);
       const { nodePath, environment, cache } = options;
@@ -122,48 +119,10 @@ export async function createImages(options: ImagesOptions) {
     }
   }
 
-  async function ensure(spec: ImageSpec, caller: { signal: AbortSignal; log: (line: string) => void }): Promise<void> {
-    const { signal, log } = caller;
-    for (;;) {
-      signal.throwIfAborted();
-      if (has(spec.image)) return;
-      let current = builds.get(spec.image);
-      if (!current) {
-        const abandon = new AbortController();
-        const waiting = new Set<(line: string) => void>();
-        const tell = (line: string): void => {
-          for (const each of waiting) each(line);
-        };
-        const done = build(spec, tell, abandon.signal).finally(() => builds.delete(spec.image));
-        current = { abandon, waiting, done };
-        builds.set(spec.image, current);
-      } else if (current.abandon.signal.aborted) {
-        // It is being cleared away for others that gave up; that is no answer for this caller.
-        await current.done.catch(() => undefined);
-        continue;
-      }
-      return await share(current, signal, log);
-    }
-  }
-
-  async function share(current: Build, signal: AbortSignal, log: (line: string) => void): Promise<void> {
-    // A function of its own, as two callers may pass the same one.
-    const tell = (line: string): void => log(line);
-    current.waiting.add(tell);
-    const gaveUp = new Promise<void>((resolve) => {
-      const leave = (): void => {
-        current.waiting.delete(tell);
-        if (current.waiting.size > 0) resolve();
-        // The last one to leave sees to it that the work has ended before it goes.
-        else current.abandon.abort(signal.reason);
-      };
-      signal.addEventListener('abort', leave, { once: true });
-      current.done.catch(() => undefined).finally(() => signal.removeEventListener('abort', leave));
+  const ensure = (spec: ImageSpec, caller: Waiting): Promise<void> =>
+    shared.run(spec.image, caller, async (tell, abandoned) => {
+      if (!has(spec.image)) await build(spec, tell, abandoned);
     });
-    await Promise.race([current.done, gaveUp]);
-    current.waiting.delete(tell);
-    signal.throwIfAborted();
-  }
 
   return {
     ensure,
@@ -184,28 +143,8 @@ export async function createImages(options: ImagesOptions) {
       await discard(pathOf(image));
     },
     /** Ends all builds. */
-    async close(): Promise<void> {
-      const reason = new AvkError('AVK_CANCELLED', 'The platform is stopping.');
-      const running = [...builds.values()];
-      for (const each of running) each.abandon.abort(reason);
-      await Promise.allSettled(running.map((each) => each.done));
-    },
+    close: () => shared.end(new AvkError('AVK_CANCELLED', 'The platform is stopping.')),
   };
-}
-
-/** The store may take its time to open the bundle, and knows nothing of our signal. */
-async function openBundle(spec: ImageSpec, signal: AbortSignal): Promise<Readable> {
-  const opening = spec.bundle();
-  const aborted = new Promise<never>((_, reject) => {
-    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-  });
-  aborted.catch(() => undefined);
-  try {
-    return await Promise.race([opening, aborted]);
-  } catch (error) {
-    opening.then((stream) => stream.destroy()).catch(() => undefined);
-    throw error;
-  }
 }
 
 /** After a crash: ends what builds left running, then removes what they left lying. */

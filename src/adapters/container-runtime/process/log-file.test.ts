@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { systemClock } from '../../clock/system.ts';
-import { LineSplitter } from './lines.ts';
+import { LineSplitter } from '../lines.ts';
 import { LogFile } from './log-file.ts';
 import { readLogs } from './log-reader.ts';
 

@@ -1,7 +1,7 @@
 import { setImmediate as breathe } from 'node:timers/promises';
 import type { Clock } from '../../../ports/clock.ts';
 import type { LogLine } from '../../../ports/container-runtime.ts';
-import { type Line, LineSplitter } from './lines.ts';
+import { type Line, LineSplitter } from '../lines.ts';
 import type { LogFile } from './log-file.ts';
 
 /** How often a follower looks for new lines. */

@@ -1,22 +1,9 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { delimiter, dirname, join } from 'node:path';
-import { z } from 'zod';
 import { AvkError } from '../../../domain/errors.ts';
+import { NPM_LOCK_FILES, npmInstall, wantsNpm } from '../dependencies.ts';
 import type { InstallContext } from './toolchain.ts';
-
-const table = z.record(z.string(), z.unknown()).default({});
-const packageSchema = z.object({
-  dependencies: table,
-  optionalDependencies: table,
-  peerDependencies: table,
-  scripts: table,
-  workspaces: z.unknown().optional(),
-});
-
-const LOCK_FILES = ['package-lock.json', 'npm-shrinkwrap.json'];
-/** What `npm install` runs of the app itself, dependencies or not. */
-const INSTALL_SCRIPTS = ['preinstall', 'install', 'postinstall'];
 
 /** Settings of the operator that npm needs to reach a registry from this machine. */
 const PASSED_ON = [
@@ -37,8 +24,7 @@ const PASSED_ON = [
 export async function installNpm(context: InstallContext): Promise<void> {
   const { folder } = context;
   if (!(await needsNpm(folder))) return;
-  const verb = LOCK_FILES.some((name) => existsSync(join(folder, name))) ? 'ci' : 'install';
-  const argv = ['npm', verb, '--omit=dev', '--no-audit', '--no-fund', '--no-update-notifier'] as const;
+  const argv = npmInstall(NPM_LOCK_FILES.some((name) => existsSync(join(folder, name))));
   let exitCode: number;
   try {
     exitCode = await context.run(argv, npmEnv(context));
@@ -48,7 +34,7 @@ export async function installNpm(context: InstallContext): Promise<void> {
       cause: error,
     });
   }
-  if (exitCode !== 0) throw new AvkError('AVK_BUILD_FAILED', `npm ${verb} failed with exit code ${exitCode}.`);
+  if (exitCode !== 0) throw new AvkError('AVK_BUILD_FAILED', `npm ${argv[1]} failed with exit code ${exitCode}.`);
 }
 
 async function needsNpm(folder: string): Promise<boolean> {
@@ -58,19 +44,7 @@ async function needsNpm(folder: string): Promise<boolean> {
   } catch {
     return false;
   }
-  let parsed: z.infer<typeof packageSchema>;
-  try {
-    // npm accepts a byte order mark, and editors on Windows write one.
-    parsed = packageSchema.parse(JSON.parse(text.replace(/^\uFEFF/, '')));
-  } catch (error) {
-    throw new AvkError('AVK_BUILD_FAILED', 'The package.json of the app is not valid.', { cause: error });
-  }
-  const wanted = { ...parsed.dependencies, ...parsed.optionalDependencies, ...parsed.peerDependencies };
-  return (
-    Object.keys(wanted).length > 0 ||
-    parsed.workspaces !== undefined ||
-    INSTALL_SCRIPTS.some((name) => parsed.scripts[name] !== undefined)
-  );
+  return wantsNpm(text);
 }
 
 /**

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { AvkError } from '../../../domain/errors.ts';
+import { PIP_INSTALL, wantsPip } from '../dependencies.ts';
 import type { InstallContext, LaunchContext, Program } from './toolchain.ts';
 
 /** Settings of the operator that pip needs to reach an index from this machine. */
@@ -36,7 +37,6 @@ const PASSED_ON = [
 
 /** `-I`: nothing of the app is taken for a module of Python's own, which its `email.py` would be otherwise. */
 const PYTHON = ['python3', '-I'] as const;
-const PIP_INSTALL = ['install', '--no-input', '--no-color', '--progress-bar', 'off', '--disable-pip-version-check'];
 
 /**
  * Makes the app a virtual environment beside it, and installs what requirements.txt asks for. Without requirements pip
@@ -90,11 +90,7 @@ function unsupported(why: string, cause?: unknown): AvkError {
 /** Whether there is anything but comments in it. */
 async function hasRequirements(folder: string): Promise<boolean> {
   try {
-    const text = await readFile(join(folder, 'requirements.txt'), 'utf8');
-    return text
-      .replace(/^\uFEFF/, '')
-      .split(/\r?\n/)
-      .some((line) => !/^\s*(#.*)?$/.test(line));
+    return wantsPip(await readFile(join(folder, 'requirements.txt'), 'utf8'));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
     throw error;

@@ -5,12 +5,13 @@ import { join } from 'node:path';
 import { AvkError, messageOf } from '../../../domain/errors.ts';
 import type { Clock, Timer } from '../../../ports/clock.ts';
 import type { ContainerInfo, ContainerRuntime, ContainerSpec } from '../../../ports/container-runtime.ts';
+import { openConnection } from '../../host/open-connection.ts';
 import { portFree } from '../../host/port-free.ts';
 import type { ReplicaUsage } from '../../host/shares.ts';
-import { checkHealth } from '../health-check.ts';
+import { createHealthCheck } from '../health-check.ts';
+import { createLocks } from '../locks.ts';
 import { appEnv, Container } from './container.ts';
 import { createImages } from './images.ts';
-import { createLocks } from './locks.ts';
 import { readLogs } from './log-reader.ts';
 import { containerFolder } from './names.ts';
 import { type ContainerRecord, readRecord } from './records.ts';
@@ -260,7 +261,7 @@ export async function createProcessRuntime(options: ProcessRuntimeOptions): Prom
       });
     },
 
-    checkHealth,
+    checkHealth: createHealthCheck({ connect: (target, { signal }) => openConnection(target, signal) }),
 
     async usage() {
       const running = [...containers.values()].flatMap(({ pid, record }) => (pid === null ? [] : [{ pid, record }]));

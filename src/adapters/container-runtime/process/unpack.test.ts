@@ -8,9 +8,10 @@ import { type TestContext, test } from 'node:test';
 import { ZipFile } from 'yazl';
 import { zipOf } from '../../../../test/support/zip.ts';
 import type { AvkError } from '../../../domain/errors.ts';
-import { type UnpackLimits, unpack } from './unpack.ts';
+import type { ZipLimits } from '../zip-members.ts';
+import { unpack } from './unpack.ts';
 
-const LIMITS: UnpackLimits = { maxEntries: 100, maxBytes: 1_000_000 };
+const LIMITS: ZipLimits = { maxEntries: 100, maxBytes: 1_000_000 };
 
 async function unpacked(t: TestContext, zip: Buffer, limits = LIMITS): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'avishkar-unpack-'));

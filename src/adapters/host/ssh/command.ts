@@ -169,20 +169,22 @@ async function endProgram(
   begun: Promise<number | null> | null,
 ): Promise<void> {
   const { machine, clock, killing, log } = commands;
-  using limit = deadline(clock, new AbortController().signal, KILL_MS, () =>
-    unreachable(machine, `${name} did not end within ${KILL_MS / 1000} seconds`),
-  );
+  const never = new AbortController().signal;
+  const late = (): Error => unreachable(machine, `${name} did not end within ${KILL_MS / 1000} seconds`);
   let killer: Program | null = null;
   try {
+    using limit = deadline(clock, never, KILL_MS, late);
     const session = begun && (await Promise.race([begun, aborted(limit.signal)]));
     const text = `exec ${quote(['sh', '-c', END, 'sh', mark, `${session ?? ''}`])}`;
-    killer = await startProgram({ ...commands, slots: killing }, text, limit.signal);
+    // One after the other; each has its own time.
+    killer = await startProgram({ ...commands, slots: killing }, text, never);
     killer.channel.resume();
     killer.channel.stderr.resume();
     killer.channel.end();
-    const exitCode = await Promise.race([killer.ended, aborted(limit.signal)]);
-    limit.signal.throwIfAborted();
-    if (exitCode !== 0) throw unreachable(machine, `${name} could not be ended`);
+    using ending = deadline(clock, never, KILL_MS, late);
+    const exitCode = await Promise.race([killer.ended, aborted(ending.signal)]);
+    ending.signal.throwIfAborted();
+    if (exitCode !== 0) throw late();
   } catch (error) {
     log.warn({ machine: machine.name, reason: messageOf(error) }, `${name} may still run on ${machine.name}`);
   } finally {

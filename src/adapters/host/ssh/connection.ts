@@ -127,7 +127,6 @@ function openConnection(options: ConnectionOptions, closed: AbortSignal): Promis
     let shown: { type: string; fingerprint: string } | null = null;
     let failure: AvkError | null = null;
     let watch: Timer | null = null;
-    let ready = false;
 
     const fail = (error: AvkError): void => {
       failure ??= error;
@@ -149,7 +148,6 @@ function openConnection(options: ConnectionOptions, closed: AbortSignal): Promis
         fail(unreachable(machine, 'its host key could not be written down', error));
         return;
       }
-      ready = true;
       watch = watchSilence(
         clock,
         () => socket.bytesRead,
@@ -158,27 +156,32 @@ function openConnection(options: ConnectionOptions, closed: AbortSignal): Promis
       resolve({ client, lost: lost.signal });
     });
     client.on('error', (error) => fail(connectFailure(machine, error)));
+    client.on('end', () => fail(unreachable(machine, 'it ended the connection')));
     client.on('close', () => {
       closed.removeEventListener('abort', close);
-      fail(unreachable(machine, ready ? 'the connection was broken off' : 'it ended the connection at once'));
+      fail(unreachable(machine, 'the connection was broken off'));
     });
-    client.connect({
-      sock: socket,
-      username,
-      ...key,
-      readyTimeout: CONNECT_MS,
-      // Asks for bytes only. Whether the machine is silent is looked at here, by any byte: an answer to a ping may stand
-      // in line behind megabytes that go the same way.
-      keepaliveInterval: PING_MS,
-      keepaliveCountMax: 1_000_000,
-      algorithms: { serverHostKey: hostKeyAlgorithms(known) },
-      hostVerifier: (blob: Buffer) => {
-        shown = describeHostKey(blob);
-        if (!known || sameKey(known, shown)) return true;
-        fail(hostKeyChanged(machine, known, shown, given ? { given: true } : { given: false, where: pins.where }));
-        return false;
-      },
-    });
+    try {
+      client.connect({
+        sock: socket,
+        username,
+        ...key,
+        readyTimeout: CONNECT_MS,
+        // Asks for bytes only. Whether the machine is silent is looked at here, by any byte: an answer to a ping may stand
+        // in line behind megabytes that go the same way.
+        keepaliveInterval: PING_MS,
+        keepaliveCountMax: 1_000_000,
+        algorithms: { serverHostKey: hostKeyAlgorithms(known) },
+        hostVerifier: (blob: Buffer) => {
+          shown = describeHostKey(blob);
+          if (!known || sameKey(known, shown)) return true;
+          fail(hostKeyChanged(machine, known, shown, given ? { given: true } : { given: false, where: pins.where }));
+          return false;
+        },
+      });
+    } catch (error) {
+      fail(connectFailure(machine, error as Error));
+    }
   });
 }
 

@@ -1,11 +1,13 @@
 import type { Duplex } from 'node:stream';
 import type { ClientChannel } from 'ssh2';
+import { messageOf } from '../../../domain/errors.ts';
 import type { Clock } from '../../../ports/clock.ts';
 import type { CommandResult, ConnectTarget } from '../../../ports/host.ts';
 import { answer, deadline } from './answer.ts';
 import { CHANNEL_MS, isChannelRefusal, PROHIBITED } from './channel.ts';
+import { ChannelStream } from './channel-stream.ts';
 import type { Connection } from './connection.ts';
-import { type Machine, refused } from './failure.ts';
+import { type Machine, refused, unreachable } from './failure.ts';
 
 export interface Forwarding {
   machine: Machine;
@@ -33,20 +35,24 @@ export async function connectThrough(
         if ('socket' in target) client.openssh_forwardOutStreamLocal(target.socket, callback);
         else client.forwardOut('127.0.0.1', 0, target.ip, target.port, callback);
       },
-      (late) => late.destroy(),
+      (late) => late.close(),
     );
-    return asSocket(channel);
+    return new ChannelStream(channel, lost);
   } catch (error) {
-    if (!isChannelRefusal(error)) throw error;
-    if (error.reason === PROHIBITED) {
-      throw refused(
-        machine,
-        'does not let the platform connect through it: set AllowTcpForwarding and AllowStreamLocalForwarding to yes in its sshd_config.',
-        error,
-      );
-    }
-    const code = 'socket' in target ? await whatIsWrong(forwarding, target.socket, signal) : codeOf(error.message);
-    throw systemError(code, machine, target, error);
+    if (error === limit.signal.reason) throw error;
+    if (!isChannelRefusal(error)) throw unreachable(machine, messageOf(error), error);
+    const code =
+      error.reason === PROHIBITED
+        ? PROHIBITED
+        : 'socket' in target
+          ? await whatIsWrong(forwarding, target.socket, signal)
+          : codeOf(error.message);
+    if (code !== PROHIBITED) throw systemError(code, machine, target, error);
+    throw refused(
+      machine,
+      'does not let the platform connect through it: set AllowTcpForwarding and AllowStreamLocalForwarding to yes in its sshd_config.',
+      error,
+    );
   }
 }
 
@@ -59,10 +65,19 @@ function codeOf(message: string): string {
   return 'ECONNREFUSED';
 }
 
-/** Of a socket, SSH's server says only that it could not be opened. */
-async function whatIsWrong({ run }: Forwarding, path: string, signal: AbortSignal): Promise<string> {
-  const look = 'if [ ! -e "$1" ]; then exit 2; elif [ ! -w "$1" ]; then exit 13; fi';
+/** Of a socket, SSH's server says only that it could not be opened, also when it was not allowed to try. */
+async function whatIsWrong(
+  { run }: Forwarding,
+  path: string,
+  signal: AbortSignal,
+): Promise<string | typeof PROHIBITED> {
+  const look = `if [ ! -e "$1" ]; then exit 2; elif [ ! -w "$1" ]; then exit 13; fi
+    awk -v name="$1" -v real="$(readlink -f "$1")" '
+      $4 == "00010000" && ($8 == name || $8 == real) { listens = 1 }
+      END { exit listens ? 1 : 111 }
+    ' /proc/net/unix`;
   const { exitCode } = await run(['sh', '-c', look, 'sh', path], { signal });
+  if (exitCode === 1) return PROHIBITED;
   return exitCode === 2 ? 'ENOENT' : exitCode === 13 ? 'EACCES' : 'ECONNREFUSED';
 }
 
@@ -77,17 +92,4 @@ function systemError(code: string, machine: Machine, target: ConnectTarget, caus
   };
   const error = new Error(`${where} on ${machine.name} ${why[code] ?? 'cannot be reached'}`, { cause });
   return Object.assign(error, { code });
-}
-
-/** What HTTP's client wants of a socket beyond a stream; over SSH there is nothing to be set. */
-function asSocket(channel: ClientChannel): Duplex {
-  const nothing = (): ClientChannel => channel;
-  return Object.assign(channel, {
-    setKeepAlive: nothing,
-    setNoDelay: nothing,
-    setTimeout: nothing,
-    ref: nothing,
-    unref: nothing,
-    destroySoon: () => channel.destroy(),
-  });
 }

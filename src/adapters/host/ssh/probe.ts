@@ -1,11 +1,10 @@
 import type { ClientChannel } from 'ssh2';
-import { messageOf } from '../../../domain/errors.ts';
 import type { CommandResult, HostSample } from '../../../ports/host.ts';
 import { deadline } from './answer.ts';
 import { type Program, type Sessions, startProgram } from './channel.ts';
 import { unreachable } from './failure.ts';
 import { parseReading, type Reading, type ReplicaLimits, sampleOf } from './probe-reading.ts';
-import { PROBE_PASS, PROBE_SCRIPT } from './probe-script.ts';
+import { PROBE_PROGRAM, PROBE_SCRIPT } from './probe-script.ts';
 import { quote } from './quote.ts';
 
 export interface Probing extends Sessions {
@@ -21,12 +20,12 @@ const FIRST_SAMPLE_MS = 250;
 /** A machine that sends no reading for so long counts as lost. */
 const SILENCE_MS = 3_000;
 /** So long one script is used; then the next one takes over. */
-const ROUND_MS = 60_000;
+const ROUND_MS = 20_000;
 /**
  * A script ends itself after this time. Where the machine was cut off, nobody tells it that its connection is gone: TCP
  * may not notice for hours.
  */
-const SCRIPT_SECONDS = 75;
+const SCRIPT_SECONDS = 25;
 const DOCKER_FOLDER = '/var/lib/docker';
 const ASK_DOCKER_MS = 2_000;
 
@@ -61,7 +60,7 @@ export async function* probeOverSsh(
 async function* readings(probing: Probing, signal: AbortSignal): AsyncGenerator<Reading, void, undefined> {
   const { machine, clock, servicePath } = probing;
   const docker = await dockerFolder(probing, signal);
-  const script = quote(['timeout', `${SCRIPT_SECONDS}`, 'sh', '-c', PROBE_SCRIPT, PROBE_PASS, servicePath, docker]);
+  const script = quote(['timeout', `${SCRIPT_SECONDS}`, 'sh', '-c', PROBE_SCRIPT, PROBE_PROGRAM, servicePath, docker]);
   for (;;) {
     const program = await startProgram(probing, `exec ${script}`, signal);
     const end = clock.monotonic() + ROUND_MS;
@@ -84,17 +83,11 @@ async function* readings(probing: Probing, signal: AbortSignal): AsyncGenerator<
 /** Where Docker keeps images and containers, which may be a disk of its own. */
 async function dockerFolder({ clock, machine, run }: Probing, signal: AbortSignal): Promise<string> {
   using limit = deadline(clock, signal, ASK_DOCKER_MS, () => unreachable(machine, 'Docker did not say where it is'));
-  try {
-    const { exitCode, stdout } = await run(['docker', 'info', '--format', '{{.DockerRootDir}}'], {
-      signal: limit.signal,
-    });
-    return exitCode === 0 && stdout.startsWith('/') ? stdout.trim() : DOCKER_FOLDER;
-  } catch (error) {
-    signal.throwIfAborted();
-    // Without Docker the machine is worth looking at all the same; if it is the connection, what comes next says so.
-    void messageOf(error);
-    return DOCKER_FOLDER;
-  }
+  const argv = ['docker', 'info', '--format', '{{.DockerRootDir}}'] as const;
+  // Without Docker the machine is worth looking at all the same; if it is the connection, what comes next says so.
+  const answered = await run(argv, { signal: limit.signal }).catch(() => null);
+  signal.throwIfAborted();
+  return answered?.exitCode === 0 && answered.stdout.startsWith('/') ? answered.stdout.trim() : DOCKER_FOLDER;
 }
 
 interface Lines {

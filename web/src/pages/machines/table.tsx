@@ -1,6 +1,6 @@
 import { Box, Button, Group, Text } from '@mantine/core';
-import { CirclePause, CirclePlay } from 'lucide-react';
-import { post } from '../../api/client.ts';
+import { CirclePause, CirclePlay, Trash2 } from 'lucide-react';
+import { post, remove } from '../../api/client.ts';
 import type { Machine } from '../../api/types.ts';
 import { useConfirm } from '../../components/confirm.tsx';
 import { type Column, DataTable } from '../../components/data-table.tsx';
@@ -102,7 +102,52 @@ function Meter({ machine, curve, color, value, warning = false }: MeterProps) {
   );
 }
 
-function Actions({ machine: { name, state, replicas } }: { machine: Machine }) {
+function Actions({ machine }: { machine: Machine }) {
+  return (
+    <Group gap="xs" justify="flex-end" wrap="nowrap">
+      {machine.role === 'worker' && ['drained', 'lost'].includes(machine.state) && <Remove machine={machine} />}
+      <Drain machine={machine} />
+    </Group>
+  );
+}
+
+function Remove({ machine: { name, state } }: { machine: Machine }) {
+  const confirm = useConfirm();
+  const action = useAction({
+    run: () => remove(`/api/nodes/${encodeURIComponent(name)}`),
+    done: () => `${name} is no machine of the platform any more.`,
+    failed: () => `${name} was not removed`,
+    changes: [['machines']],
+  });
+
+  async function ask(): Promise<void> {
+    const yes = await confirm({
+      title: `Remove ${name}?`,
+      text:
+        state === 'lost'
+          ? 'The platform does not look for it any longer. What ran on it comes up on other machines.'
+          : 'The platform lets go of it. What is installed on it stays.',
+      yes: 'Remove it',
+      danger: true,
+    });
+    if (yes) action.mutate();
+  }
+
+  return (
+    <Button
+      size="xs"
+      variant="default"
+      loading={action.isPending}
+      onClick={ask}
+      leftSection={<Trash2 size={14} aria-hidden="true" />}
+      aria-label={`Remove ${name}`}
+    >
+      Remove
+    </Button>
+  );
+}
+
+function Drain({ machine: { name, state, replicas } }: { machine: Machine }) {
   const confirm = useConfirm();
   const away = state === 'draining' || state === 'drained';
   const action = useAction({

@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { get } from 'node:http';
+import { join } from 'node:path';
+import type { Api } from '../support/api.ts';
+import { eventually } from '../support/eventually.ts';
+import { type Home, newHome, ROOT } from '../support/platform.ts';
+import type { Fleet } from './fleet.ts';
+import type { FleetVm } from './vm.ts';
+
+export const KILLABLE = join(ROOT, 'test/support/killable.ts');
+
+/** A home with an avishkar.yml that names the fleet's VMs; NGINX is on the first. */
+export function fleetHome(fleet: Fleet): { home: Home; flags: string[] } {
+  const home = newHome();
+  const config = join(home.directory, 'avishkar.yml');
+  writeFileSync(config, JSON.stringify({ vms: fleet.vmDetails, loadBalancer: { vm: 'VM1' } }));
+  return { home, flags: ['--config', config] };
+}
+
+export function vmNamed(fleet: Fleet, name: string | null | undefined): FleetVm {
+  const vm = fleet.vms.find((each) => each.name === name);
+  assert.ok(vm, `there is no ${name}`);
+  return vm;
+}
+
+/** Ids of the replicas of an instance that run on a VM, as Docker there has them. */
+export async function replicasOn(vm: FleetVm, instance: string): Promise<string[]> {
+  const filter = ['--filter', `label=avishkar.instance=${instance}`];
+  const { stdout } = await vm.exec(['docker', 'ps', ...filter, '--format', '{{.Names}}']);
+  return stdout.split('\n').filter((line) => line !== '');
+}
+
+export async function serves(endpoint: string | null, deadlineMs = 30_000): Promise<void> {
+  await eventually(
+    async () => {
+      const response = await fetch(endpoint ?? '', { signal: AbortSignal.timeout(2000) });
+      await response.arrayBuffer();
+      return response.status === 200;
+    },
+    { deadlineMs },
+  );
+}
+
+/** Waits until the machine has the state for the platform. */
+export async function nodeIs(api: Api, name: string, state: string, deadlineMs = 30_000): Promise<void> {
+  await eventually(
+    async () => {
+      const { nodes } = await api.get<{ nodes: { name: string; state: string }[] }>('/api/nodes/');
+      return nodes.find((node) => node.name === name)?.state === state;
+    },
+    { deadlineMs },
+  );
+}
+
+/** A client that never stops asking, each time over a connection of its own. */
+export function neverStopsAsking(url: string): { failures: string[]; asked: () => number; stop: () => Promise<void> } {
+  const failures: string[] = [];
+  let asked = 0;
+  let over = false;
+  const once = (): Promise<void> =>
+    new Promise((resolve) => {
+      asked += 1;
+      const request = get(url, { agent: false, timeout: 10_000 }, (response) => {
+        if (response.statusCode !== 200) failures.push(`${new Date().toISOString()} status ${response.statusCode}`);
+        response.on('error', (error) => failures.push(error.message)).on('close', resolve);
+        response.resume();
+      });
+      request.on('timeout', () => request.destroy(new Error('no answer within 10 s')));
+      request.on('error', (error) => {
+        failures.push(`${new Date().toISOString()} ${error.message}`);
+        resolve();
+      });
+    });
+  const loop = (async () => {
+    while (!over) {
+      await once();
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  })();
+  return {
+    failures,
+    asked: () => asked,
+    async stop() {
+      over = true;
+      await loop;
+    },
+  };
+}
+
+/** A pipe at which a platform holds its breath; writing to it lets it go on. */
+export async function makePipe(path: string): Promise<() => void> {
+  await new Promise<void>((resolve, reject) => {
+    spawn('mkfifo', [path]).once('exit', (code) => (code === 0 ? resolve() : reject(new Error(`mkfifo: ${code}`))));
+  });
+  return () => writeFileSync(path, 'go on\n');
+}
