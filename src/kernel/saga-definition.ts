@@ -14,7 +14,7 @@ export interface Step<Context, Tables> {
   deadlineMs: (context: Context) => number;
   /** In the transaction that enters the step: the question to ask, the state to show. */
   enter?: (unit: Unit<Tables>, context: Context, saga: SagaRef) => Promise<void>;
-  /** Returns what to add to the context. Retried while it fails with an error that says it may pass. */
+  /** Returns what to add to the context. Retried while it fails with an error that may pass, and `recover` knows no other way. */
   run?: (context: Context, tools: StepTools) => Promise<Partial<Context>>;
   answer?: {
     verb: Verb;

@@ -145,7 +145,8 @@ test('a step that takes too long fails at its deadline, whether it listens or no
 test('an error that may pass is tried again, another is not', async (t) => {
   const { lab, passes } = await timedLab(t, 8);
   let tries = 0;
-  lab.behaviour = { build: () => (++tries < 5 ? unreachable() : Promise.resolve()) };
+  const busy = (): Promise<never> => Promise.reject(new AvkError('AVK_SERVICE_UNAVAILABLE', 'not just now'));
+  lab.behaviour = { build: () => (++tries < 5 ? busy() : Promise.resolve()) };
   const subject = await lab.begin();
   assert.equal((await passes(subject, 100)).end, 'done node-0:1');
   assert.equal(tries, 5);
@@ -174,13 +175,18 @@ test('tried in vain until the deadline, it fails with what kept it from succeedi
 });
 
 test('recovers by going back, with another context', async (t) => {
+  let tries = 0;
   const { lab, passes } = await timedLab(t, 10);
   lab.behaviour = {
-    build: (context) => (context.node === 'node-0' ? unreachable() : Promise.resolve()),
+    build: (context) => {
+      tries += 1;
+      return context.node === 'node-0' ? unreachable() : Promise.resolve();
+    },
     deadlineMs: 10_000,
   };
   const subject = await lab.begin();
   assert.equal((await passes(subject, 500)).end, 'done node-1:1');
+  assert.equal(tries, 2, 'another way is better than the same one again');
   assert.equal(lab.world.running.get(subject), 'node-1');
   lab.behaviour = { build: unreachable, deadlineMs: 10_000 };
   const hopeless = await lab.begin();

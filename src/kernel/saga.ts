@@ -207,6 +207,8 @@ export function createSagas<Tables extends SagaTables>(options: SagaOptions<Tabl
           return ((await step.run?.(context, { signal, saga: refOf(row) })) ?? {}) as object;
         } catch (error) {
           if (signal.aborted || !(error instanceof AvkError) || !error.retryable) throw error;
+          // Another way is better than the same one again.
+          if (step.recover?.(error, context)) throw error;
           last = error;
           log.info({ saga: row.id, step: step.name, reason: error.message }, 'the step is tried again');
           await clock.sleep(wait, signal);

@@ -1,16 +1,21 @@
 import assert from 'node:assert/strict';
+import { generateKeyPairSync } from 'node:crypto';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
-import ssh2 from 'ssh2';
 import { readConfig } from './config.ts';
 import { readConfigFile } from './config-file.ts';
 
 describe('avishkar.yml', () => {
+  const { privateKey } = generateKeyPairSync('rsa', {
+    modulusLength: 2048,
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+    privateKeyEncoding: { type: 'pkcs1', format: 'pem' },
+  });
   const folder = mkdtempSync(join(tmpdir(), 'avishkar-config-'));
   after(() => rmSync(folder, { recursive: true }));
-  writeFileSync(join(folder, 'key'), ssh2.utils.generateKeyPairSync('ed25519').private, { mode: 0o600 });
+  writeFileSync(join(folder, 'key'), privateKey, { mode: 0o600 });
 
   const read = (text: string, environment: Record<string, string> = {}, name = 'avishkar.yml') => {
     writeFileSync(join(folder, name), text);

@@ -103,7 +103,10 @@ const server = http.createServer((request, response) => {
     case '/headers': return json(request.headers);
     case '/print': console.log(searchParams.get('text')); return response.end(replica);
     case '/slow': return void setTimeout(() => response.end(replica), Number(searchParams.get('ms')));
-    case '/echo': return void request.pipe(response);
+    case '/echo': {
+      const chunks = [];
+      return void request.on('data', (chunk) => chunks.push(chunk)).on('end', () => response.end(Buffer.concat(chunks)));
+    }
     case '/missing': response.statusCode = 404; return response.setHeader('x-app', 'yes').end('the app has no such page');
     case '/ticks': ticking = response; response.setHeader('content-type', 'text/event-stream'); return response.write('data: 0\\n\\n');
     case '/tick': ticking.write('data: ' + searchParams.get('n') + '\\n\\n'); return response.end('ok');

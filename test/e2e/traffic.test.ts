@@ -92,7 +92,8 @@ describe('traffic through the public port', () => {
     const headersOf = async (headers: Record<string, string>): Promise<Record<string, string>> =>
       (await (await fetch(`${endpoint}/headers`, { headers })).json()) as Record<string, string>;
     const plain = await headersOf({ 'x-own': 'kept', authorization: 'Bearer of-the-app' });
-    assert.equal(plain['x-forwarded-for'], FLEET === null ? '127.0.0.1' : `10.77.${basename(FLEET)}.1`);
+    const asker = FLEET === null ? '127.0.0.1' : `10.77.${basename(FLEET)}.1`;
+    assert.equal(plain['x-forwarded-for'], asker);
     assert.equal(plain['x-forwarded-proto'], 'http');
     assert.equal(plain['x-forwarded-host'], new URL(endpoint).host);
     assert.equal(plain.host, new URL(endpoint).host);
@@ -102,7 +103,7 @@ describe('traffic through the public port', () => {
       'x-forwarded-proto': 'https',
       'x-forwarded-host': 'bank.example',
     });
-    assert.equal(forged['x-forwarded-for'], '198.51.100.7, 127.0.0.1', 'continued');
+    assert.equal(forged['x-forwarded-for'], `198.51.100.7, ${asker}`, 'continued');
     assert.equal(forged['x-forwarded-proto'], 'http');
     assert.equal(forged['x-forwarded-host'], new URL(endpoint).host);
   });

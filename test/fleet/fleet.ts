@@ -189,7 +189,10 @@ async function boot(directory: string, slot: number, name: string, address: stri
   await reached('pid');
   const pid = readFileSync(join(folder, 'pid'), 'utf8').trim();
   const card = `avk${slot}-${name}`;
-  await run('ip', ['link', 'add', card, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', pid]);
+  // The same each time: its neighbours remember it over a loss of power.
+  const last = Number(address.split('.').at(-1)).toString(16).padStart(2, '0');
+  const mac = `02:0a:4d:00:${slot.toString(16).padStart(2, '0')}:${last}`;
+  await run('ip', ['link', 'add', card, 'type', 'veth', 'peer', 'name', 'eth0', 'address', mac, 'netns', pid]);
   await run('ip', ['link', 'set', card, 'master', `avkfleet${slot}`, 'up']);
   await reached('ready');
 }

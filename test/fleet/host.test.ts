@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
-import { get } from 'node:http';
+import { get, type IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import { systemClock } from '../../src/adapters/clock/system.ts';
@@ -14,7 +16,7 @@ import type { FleetVm } from './vm.ts';
 const never = new AbortController().signal;
 const DOCKER = { socket: '/var/run/docker.sock' };
 
-describe('a machine over SSH', fleetOrSkip(), () => {
+describe('a machine over SSH', { ...fleetOrSkip(), timeout: 200_000 }, () => {
   let fleet: Fleet;
   let vm: FleetVm;
   let lab: SshLab;
@@ -103,6 +105,52 @@ describe('a machine over SSH', fleetOrSkip(), () => {
       }).on('error', reject);
     });
     assert.equal(answer, 'OK');
+  });
+
+  test('HTTP that is given up in the middle ends its connection of the machine', async () => {
+    const connection = await host.connect(DOCKER, { signal: never });
+    const abort = new AbortController();
+    const events = await new Promise<IncomingMessage>((resolve, reject) => {
+      const options = { path: '/events', host: 'docker', createConnection: () => connection, signal: abort.signal };
+      get(options, resolve).on('error', reject);
+    });
+    const closed = new Promise((resolve) => connection.once('close', resolve));
+    const failed = new Promise((resolve) => events.once('error', resolve));
+    abort.abort();
+    await Promise.all([closed, failed]);
+    assert.equal(events.complete, false, 'it is not taken for an answer that came to its end');
+  });
+
+  test('all that goes through a connection arrives, however slowly it is read', async () => {
+    const port = 29_500;
+    const listen = (program: string) => {
+      const stop = new AbortController();
+      const argv = ['busybox', 'nc', '-ll', '-p', `${port}`, '-e', ...program.split(' ')] as [string, ...string[]];
+      const ended = host.run(argv, { signal: stop.signal }).catch(() => undefined);
+      return async () => {
+        stop.abort();
+        await ended;
+      };
+    };
+    const open = (): Promise<Duplex> => eventually(() => host.connect({ ip: '127.0.0.1', port }, { signal: never }));
+    const stopEcho = listen('/bin/cat');
+    const echo = await open();
+    const sent = Buffer.alloc(20 * 1024 * 1024, 'all that goes through');
+    const [back] = await Promise.all([buffer(echo), new Promise<void>((resolve) => echo.end(sent, () => resolve()))]);
+    assert.ok(back.equals(sent));
+    await stopEcho();
+
+    const stopSeq = listen('/usr/bin/seq 1 300000');
+    const numbers = await open();
+    await new Promise((resolve) => numbers.once('readable', resolve));
+    // Long over on the other side when it is read.
+    await eventually(
+      async () => (await running(vm, 'seq 1 300000')).filter((line) => !line.includes('nc')).length === 0,
+    );
+    const text = (await buffer(numbers)).toString();
+    assert.ok(text.endsWith('\n299999\n300000\n') && text.length === 1_988_895, `${text.length}`);
+    assert.equal(numbers.destroyed, true);
+    await stopSeq();
   });
 
   test('a machine is signed in to with the keys of an agent', async () => {

@@ -1,5 +1,8 @@
-import { after, before, describe } from 'node:test';
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
 import { reverseProxyContract } from '../contracts/reverse-proxy.contract.ts';
+import { sessionCookieContract } from '../contracts/reverse-proxy.cookies.ts';
+import { ask, route, startUpstream } from '../contracts/reverse-proxy.support.ts';
 import { bringUpFleet, type Fleet, fleetOrSkip } from './fleet.ts';
 import { createNginxLab, withoutLua } from './nginx-lab.ts';
 import type { FleetVm } from './vm.ts';
@@ -20,6 +23,35 @@ describe('NGINX', fleetOrSkip(), () => {
   reverseProxyContract('NGINX with the Lua module', {
     create: () => createNginxLab(fleet.vms[0] as FleetVm, fleet.gateway),
     skip,
+  });
+
+  sessionCookieContract('NGINX with the Lua module', {
+    create: () => createNginxLab(fleet.vms[0] as FleetVm, fleet.gateway),
+  });
+
+  sessionCookieContract('NGINX without the Lua module', {
+    create: () => createNginxLab(fleet.vms[1] as FleetVm, fleet.gateway),
+    skip: {
+      'an app cannot set the platform’s session cookie, but its own ones':
+        'NGINX alone can only change a cookie: browsers leave one that is marked Secure out, as the test below has it',
+    },
+  });
+
+  test('without the Lua module browsers do not take the platform’s session cookie from an app', async (t) => {
+    const { proxy, cleanup, freePort, publicHost } = await createNginxLab(fleet.vms[1] as FleetVm, fleet.gateway);
+    t.after(cleanup);
+    const upstream = await startUpstream({
+      ip: fleet.gateway,
+      handler: (_, response) => {
+        response.setHeader('set-cookie', ['avishkar_session=mine; Path=/', 'own=1']);
+        response.end();
+      },
+    });
+    t.after(() => upstream.close());
+    const port = await freePort();
+    await proxy.apply([route('app', port, [upstream])]);
+    const { headers } = await ask(`http://${publicHost}:${port}/`);
+    assert.deepEqual(headers['set-cookie'], ['avishkar_session=mine; Path=/; Secure; SameSite=Strict', 'own=1']);
   });
 
   reverseProxyContract('NGINX without the Lua module', {

@@ -11,4 +11,6 @@ if [ -f "$vm/pid" ]; then
     while [ -d "/proc/$pid" ] && [ "$(cut -d' ' -f3 "/proc/$pid/stat" 2> /dev/null)" != Z ]; do sleep 0.02; done
   fi
 fi
+# The kernel takes it away with the VM, but in its own time.
+ip link delete "avk$(basename "$(dirname "$vm")")-$(basename "$vm")" 2> /dev/null
 rm -f "$vm/pid" "$vm/ready"

@@ -1,4 +1,4 @@
-import { execFile, spawn } from 'node:child_process';
+import { execFile, execFileSync, spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -28,8 +28,8 @@ export interface FleetVm {
   /** Takes the network cable out: packets vanish. */
   cut(): Promise<void>;
   heal(): Promise<void>;
-  /** Delays each packet on its way out. 0: no more. */
-  slow(ms: number): Promise<void>;
+  /** Lets a daemon run for a moment now and then only, until the returned function is called. */
+  stutter(daemon: Daemon): Promise<() => Promise<void>>;
   kill(daemon: Daemon): Promise<void>;
   begin(daemon: Daemon): Promise<void>;
   /** sshd goes on with another host key, as after a new installation, or with somebody in between. */
@@ -53,7 +53,6 @@ const SEEN_MS = 30_000;
 
 export function createVm({ directory, slot, name, address, boot }: VmOptions): FleetVm {
   const folder = join(directory, name);
-  const card = `avk${slot}-${name}`;
   const pid = (): string => readFileSync(join(folder, 'pid'), 'utf8').trim();
 
   async function exec(
@@ -116,12 +115,17 @@ export function createVm({ directory, slot, name, address, boot }: VmOptions): F
     servicePath: `/home/${USER}/Services`,
     exec,
     path: (inside) => join('/proc', pid(), 'root', inside),
-    cut: async () => void (await execute('ip', ['link', 'set', card, 'down'])),
-    heal: async () => void (await execute('ip', ['link', 'set', card, 'up'])),
-    async slow(ms) {
-      const how =
-        ms > 0 ? ['replace', 'dev', 'eth0', 'root', 'netem', 'delay', `${ms}ms`] : ['del', 'dev', 'eth0', 'root'];
-      await must(['tc', 'qdisc', ...how]);
+    cut: async () => setCable(slot, name, false),
+    heal: async () => setCable(slot, name, true),
+    async stutter(daemon) {
+      const loop =
+        'p=$(cat "$1"); while [ -e /run/stutter ]; do kill -STOP $p; sleep 0.4; kill -CONT $p; sleep 0.1; done';
+      await must(['touch', '/run/stutter']);
+      const over = must(['sh', '-c', loop, 'sh', PID_FILES[daemon]]);
+      return async () => {
+        await must(['rm', '/run/stutter']);
+        await over;
+      };
     },
     kill,
     begin,
@@ -143,6 +147,11 @@ export function createVm({ directory, slot, name, address, boot }: VmOptions): F
     powerOff: async () => void (await execute('sh', [join(directory, 'power-off.sh'), folder])),
     powerOn: () => boot(directory, slot, name, address, false),
   };
+}
+
+/** Puts a VM's network cable in, or takes it out. */
+export function setCable(slot: number, name: string, plugged: boolean): void {
+  execFileSync('ip', ['link', 'set', `avk${slot}-${name}`, plugged ? 'up' : 'down']);
 }
 
 /** When a process started, in the kernel's ticks since boot; with the pid it names it for ever. NaN when it is gone. */

@@ -8,6 +8,7 @@ const machine = (more: Partial<Machine>): Machine => ({
   name: 'node1',
   address: '127.0.0.1',
   state: 'ready',
+  role: 'pretended',
   cpuPercent: 1,
   memoryPercent: 1,
   diskPercent: 50,

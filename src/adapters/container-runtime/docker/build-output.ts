@@ -51,7 +51,8 @@ export function createBuildOutput(tell: (line: string) => void) {
         failure = error.replace(COLOURS, '').trim();
         const rest = splitter.flush();
         if (rest) line(rest.text);
-        line(failure);
+        // That the program ended is said in the reason; what it printed last says why.
+        if (!/ returned a non-zero code: \d+$/.test(failure)) line(failure);
       }
     },
     end(): void {

@@ -73,7 +73,15 @@ function failed(why: string, output: BuildOutput, node: string): AvkError {
     const sentence = `The image ${base}, which the app is built on, could not be pulled on ${node}: ${why.replace(/\.$/, '')}. Give ${node} a way to its registry, or put the image there (docker save ${base} | ssh ${node} docker load).`;
     return new AvkError('AVK_BUILD_FAILED', sentence, { lastLogLines });
   }
-  return new AvkError('AVK_BUILD_FAILED', `The app could not be built: ${why.replace(/\.$/, '')}.`, { lastLogLines });
+  return new AvkError('AVK_BUILD_FAILED', sentenceOf(why), { lastLogLines });
+}
+
+/** What failed, in the words that an app's developer knows: the program and its exit code, not how Docker ran it. */
+export function sentenceOf(why: string): string {
+  const [, command, code] = /^The command '(?:\/bin\/sh -c )?(.*)' returned a non-zero code: (\d+)$/s.exec(why) ?? [];
+  if (command === undefined) return `The app could not be built: ${why.replace(/\.$/, '')}.`;
+  const [known] = /\b(?:npm (?:ci|install)|pip install)\b/.exec(command) ?? [];
+  return `${known ?? command} failed with exit code ${code}.`;
 }
 
 /** Docker ends the container of a build whose request is gone. Here it is made sure of, as nobody else will look. */

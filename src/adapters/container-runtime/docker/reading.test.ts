@@ -79,7 +79,6 @@ test('a build tells its lines without colours and ids, and what it is at', () =>
     'Step 2/3 : RUN npm ci',
     'npm error',
     'Step 3/3 : CMD ["node"]',
-    'The command returned a non-zero code: 1',
   ]);
   assert.equal(output.failure(), 'The command returned a non-zero code: 1');
   // The base is not what the build made.

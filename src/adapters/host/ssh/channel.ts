@@ -9,6 +9,8 @@ import type { Slots } from './slots.ts';
 
 /** For the machine to open a channel, once the connection stands. */
 export const CHANNEL_MS = 5_000;
+/** Before a machine that opens no more sessions is asked again. */
+const REFUSED_PAUSE_MS = 100;
 
 /** The machine did not open a channel, with its reason, as RFC 4254 numbers them. */
 export interface ChannelRefusal extends Error {
@@ -57,6 +59,7 @@ export async function startProgram(
   late: (channel: ClientChannel) => void = (channel) => channel.close(),
 ): Promise<Program> {
   const { machine, clock, slots } = sessions;
+  let refusedSince: number | null = null;
   for (;;) {
     const free = await slots.take(signal);
     try {
@@ -80,11 +83,19 @@ export async function startProgram(
       };
       return { channel, ended, lost, end };
     } catch (error) {
-      const again = isChannelRefusal(error) && slots.shrink();
       free();
-      if (again) continue;
       if (isChannelRefusal(error)) {
-        throw refused(machine, 'does not let the platform run programs: raise MaxSessions in its sshd_config.', error);
+        // The machine opens fewer sessions than were thought, or has not noticed yet that one is over.
+        refusedSince ??= clock.monotonic();
+        if (slots.taken() === 0 && clock.monotonic() - refusedSince > CHANNEL_MS) {
+          throw refused(
+            machine,
+            'does not let the platform run programs: raise MaxSessions in its sshd_config.',
+            error,
+          );
+        }
+        await clock.sleep(REFUSED_PAUSE_MS, signal);
+        continue;
       }
       if (error instanceof AvkError || signal.aborted) throw error;
       // The library's own words, e.g. for a machine that cannot start another process.

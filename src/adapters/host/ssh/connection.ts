@@ -161,23 +161,27 @@ function openConnection(options: ConnectionOptions, closed: AbortSignal): Promis
       closed.removeEventListener('abort', close);
       fail(unreachable(machine, 'the connection was broken off'));
     });
-    client.connect({
-      sock: socket,
-      username,
-      ...key,
-      readyTimeout: CONNECT_MS,
-      // Asks for bytes only. Whether the machine is silent is looked at here, by any byte: an answer to a ping may stand
-      // in line behind megabytes that go the same way.
-      keepaliveInterval: PING_MS,
-      keepaliveCountMax: 1_000_000,
-      algorithms: { serverHostKey: hostKeyAlgorithms(known) },
-      hostVerifier: (blob: Buffer) => {
-        shown = describeHostKey(blob);
-        if (!known || sameKey(known, shown)) return true;
-        fail(hostKeyChanged(machine, known, shown, given ? { given: true } : { given: false, where: pins.where }));
-        return false;
-      },
-    });
+    try {
+      client.connect({
+        sock: socket,
+        username,
+        ...key,
+        readyTimeout: CONNECT_MS,
+        // Asks for bytes only. Whether the machine is silent is looked at here, by any byte: an answer to a ping may stand
+        // in line behind megabytes that go the same way.
+        keepaliveInterval: PING_MS,
+        keepaliveCountMax: 1_000_000,
+        algorithms: { serverHostKey: hostKeyAlgorithms(known) },
+        hostVerifier: (blob: Buffer) => {
+          shown = describeHostKey(blob);
+          if (!known || sameKey(known, shown)) return true;
+          fail(hostKeyChanged(machine, known, shown, given ? { given: true } : { given: false, where: pins.where }));
+          return false;
+        },
+      });
+    } catch (error) {
+      fail(connectFailure(machine, error as Error));
+    }
   });
 }
 

@@ -5,6 +5,7 @@ import type { Clock } from '../../../ports/clock.ts';
 import type { CommandResult, ConnectTarget } from '../../../ports/host.ts';
 import { answer, deadline } from './answer.ts';
 import { CHANNEL_MS, isChannelRefusal, PROHIBITED } from './channel.ts';
+import { ChannelStream } from './channel-stream.ts';
 import type { Connection } from './connection.ts';
 import { type Machine, refused, unreachable } from './failure.ts';
 
@@ -34,9 +35,9 @@ export async function connectThrough(
         if ('socket' in target) client.openssh_forwardOutStreamLocal(target.socket, callback);
         else client.forwardOut('127.0.0.1', 0, target.ip, target.port, callback);
       },
-      (late) => late.destroy(),
+      (late) => late.close(),
     );
-    return asSocket(channel);
+    return new ChannelStream(channel, lost);
   } catch (error) {
     if (error === limit.signal.reason) throw error;
     if (!isChannelRefusal(error)) throw unreachable(machine, messageOf(error), error);
@@ -91,17 +92,4 @@ function systemError(code: string, machine: Machine, target: ConnectTarget, caus
   };
   const error = new Error(`${where} on ${machine.name} ${why[code] ?? 'cannot be reached'}`, { cause });
   return Object.assign(error, { code });
-}
-
-/** What HTTP's client wants of a socket beyond a stream; over SSH there is nothing to be set. */
-function asSocket(channel: ClientChannel): Duplex {
-  const nothing = (): ClientChannel => channel;
-  return Object.assign(channel, {
-    setKeepAlive: nothing,
-    setNoDelay: nothing,
-    setTimeout: nothing,
-    ref: nothing,
-    unref: nothing,
-    destroySoon: () => channel.destroy(),
-  });
 }

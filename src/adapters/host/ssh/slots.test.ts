@@ -22,6 +22,7 @@ test('no more than so many have a turn at a time, in the order in which they ask
   ends[0]?.();
   ends[2]?.();
   await Promise.all(all);
+  assert.equal(slots.taken(), 1);
   assert.deepEqual(order, [0, 1, 2, 3]);
 });
 
@@ -36,21 +37,4 @@ test('one that no longer waits is passed over', async () => {
   await assert.rejects(slots.take(AbortSignal.abort(new Error('too late'))), /too late/);
   end();
   (await next)();
-});
-
-test('there may be fewer than was thought, but never none', async () => {
-  const slots = createSlots(3);
-  const ends = [await slots.take(never), await slots.take(never), await slots.take(never)];
-  assert.equal(slots.shrink(), true);
-  let began = false;
-  const next = slots.take(never).then((end) => {
-    began = true;
-    return end;
-  });
-  ends[0]?.();
-  await turn();
-  assert.equal(began, false, 'two at a time are as many as there are');
-  ends[1]?.();
-  (await next)();
-  assert.equal(slots.shrink(), false);
 });

@@ -2,14 +2,11 @@
 export interface Slots {
   /** Waits for its turn. The one who got it calls what is returned, once. */
   take(signal: AbortSignal): Promise<() => void>;
-  /**
-   * There turned out to be fewer than are taken. False when the caller is the only one, so that waiting is no use.
-   */
-  shrink(): boolean;
+  /** How many have their turn now. */
+  taken(): number;
 }
 
-export function createSlots(most: number): Slots {
-  let limit = most;
+export function createSlots(limit: number): Slots {
   let taken = 0;
   const waiting = new Set<() => void>();
   const next = (): void => {
@@ -46,10 +43,6 @@ export function createSlots(most: number): Slots {
         waiting.add(begin);
       });
     },
-    shrink() {
-      if (taken <= 1) return false;
-      limit = Math.max(1, Math.min(limit, taken - 1));
-      return true;
-    },
+    taken: () => taken,
   };
 }

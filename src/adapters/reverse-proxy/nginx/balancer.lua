@@ -44,6 +44,12 @@ function module.admit(app, written)
   if (said:get("replicas " .. app) or written) == "" then return ngx.exit(503) end
 end
 
+-- The same where requests come in; those that are large or may take long go on to the location for such.
+function module.enter(app, written)
+  if ngx.var.avishkar_streamed == "1" then return ngx.exec("@streamed") end
+  return module.admit(app, written)
+end
+
 function module.balance(app, written)
   local list = replicas(app, written)
   -- The last one has gone since the request was let in.

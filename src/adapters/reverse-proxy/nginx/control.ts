@@ -1,7 +1,7 @@
 import { request } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { text } from 'node:stream/consumers';
-import { AvkError } from '../../../domain/errors.ts';
+import { AvkError, messageOf } from '../../../domain/errors.ts';
 import type { Host } from '../../../ports/host.ts';
 import type { Machine } from './machine.ts';
 import type { ControlSpec } from './shared-text.ts';
@@ -17,11 +17,17 @@ export interface Running {
 /** Longer than NGINX needs for anything here; a connection that is made and not answered is one too many. */
 const ANSWER_MS = 10_000;
 
+class NoAnswer extends AvkError {
+  constructor(message: string) {
+    super('AVK_SERVICE_UNAVAILABLE', message);
+  }
+}
+
 /** NGINX's loopback-only server, reached through its machine. */
 export interface Control {
   /** Null when nothing of the platform's answers there. */
   running(spec: ControlSpec): Promise<Running | null>;
-  /** Says replicas and notes. @throws AvkError AVK_SERVICE_UNAVAILABLE with NGINX's answer */
+  /** Says replicas and notes. @throws AvkError AVK_SERVICE_UNAVAILABLE with NGINX's answer, or without one */
   change(spec: ControlSpec, lines: readonly string[]): Promise<void>;
 }
 
@@ -35,6 +41,9 @@ export function createControl(host: Host, machine: Machine): Control {
       } finally {
         connection.destroy();
       }
+    } catch (error) {
+      if (error instanceof AvkError) throw error;
+      throw new NoAnswer(`NGINX on ${host.name} does not answer the platform: ${messageOf(error)}`);
     } finally {
       deadline.cancel();
     }
@@ -46,9 +55,9 @@ export function createControl(host: Host, machine: Machine): Control {
       try {
         answer = await ask(spec, '/state');
       } catch (error) {
-        // The machine does not answer: nothing is known. Else: nothing listens there, or it is not HTTP.
-        if (error instanceof AvkError) throw error;
-        return null;
+        // Nothing listens there, or it is not HTTP. If it is the machine that does not answer, nothing is known.
+        if (error instanceof NoAnswer) return null;
+        throw error;
       }
       const match = /^([0-9a-f]{16}) (\S+)$/.exec(answer.body);
       return match?.[1] ? { generation: match[1], revision: match[2] === '-' ? null : (match[2] ?? null) } : null;
@@ -77,7 +86,7 @@ function exchange(
       headers: { Connection: 'close', 'X-Avishkar-Token': token },
       signal,
     });
-    outgoing.once('error', () => reject(signal.aborted ? signal.reason : new Error('no answer from NGINX')));
+    outgoing.once('error', (error) => reject(signal.aborted ? signal.reason : error));
     outgoing.once('response', (response) => {
       text(response).then((whole) => resolve({ status: response.statusCode ?? 0, body: whole }), reject);
     });

@@ -32,6 +32,16 @@ export function mainFileProblems(main: MainFile, confDir: string, routes: number
   return problems;
 }
 
+/** How many public ports leave NGINX connections for requests. */
+export function mostPorts({ workerConnections, path }: MainFile): { ports: number; sentence: string } {
+  const room = Math.min(256, Math.floor(workerConnections / 2));
+  const line = `\`worker_connections ${Math.max(ENOUGH, 2 * workerConnections)};\` inside \`events { … }\``;
+  return {
+    ports: workerConnections - room,
+    sentence: `${workerConnections} connections leave NGINX no room for another public port: write ${line} of ${path}`,
+  };
+}
+
 /** The line of sudoers that lets the platform's user run NGINX, and nothing else. */
 export function sudoLine(user: string, program: string, confDir: string): string {
   const commands = [

@@ -6,7 +6,7 @@ import type { ApplyResult, Route } from '../../../ports/reverse-proxy.ts';
 import { findCulprit, takenPort } from './blame.ts';
 import type { Control, Running } from './control.ts';
 import { createEndpoints } from './endpoints.ts';
-import { mainFileProblems } from './examine.ts';
+import { mainFileProblems, mostPorts } from './examine.ts';
 import { createLearner, type Learnt } from './learn.ts';
 import type { Changed, Machine, Place, Seen } from './machine.ts';
 import { checkConf } from './main-file.ts';
@@ -99,19 +99,21 @@ export function createKeeper(options: KeeperOptions): Keeper {
   }
 
   /** Resolves with null when it should be tried again. */
-  async function attempt(routes: readonly Route[], learnt: Learnt, seen: Seen): Promise<Result | null> {
-    const known = spec ?? readControl(seen.shared);
+  async function attempt(routes: readonly Route[], learnt: Learnt, first: Seen): Promise<Result | null> {
+    const known = spec ?? readControl(first.shared);
     const running = known ? await control.running(known) : null;
+    // Its workers may have ended since, and with them what they listened on.
+    const seen = first.master === null && !running ? await machine.look(learnt.main) : first;
     met = running !== null || (met && seen.master !== null);
     spec = locate(known, seen, routes);
     const now = prepare(routes, learnt, seen, running, spec);
-    for (const { file, how } of now.change.tampered) tell(file, how);
     const { change, desired } = now;
 
     if (held && held.generation === desired.generation && held.until > clock.monotonic()) {
       return withoutReload(now, held.reason);
     }
     held = null;
+    for (const { file, how } of change.tampered) tell(file, how);
     if (seen.master === null && running) {
       await put(now);
       return withoutReload(now, orphans());
@@ -151,7 +153,8 @@ export function createKeeper(options: KeeperOptions): Keeper {
   ): Try {
     const own = running ? portsOnDisk(seen) : new Set<number>();
     if (running) for (const route of live.values()) own.add(route.publicPort);
-    const checked = acceptRoutes(routes, seen, { trusted, own, controlPort: at.port, confDir });
+    const most = mostPorts(learnt.main);
+    const checked = acceptRoutes(routes, seen, { trusted, own, controlPort: at.port, confDir, most });
     const all = renderAll(checked.accepted, learnt.variant, learnt.shared, at);
     const rejected = [...checked.rejected];
     const accepted = checked.accepted.filter((route) => {
@@ -180,23 +183,26 @@ export function createKeeper(options: KeeperOptions): Keeper {
       return { rejected };
     }
     const words = readRefusal(changed.said, confDir);
+    // Somebody else is at the files at this very moment: once more, with what is there now.
+    if (then === 'reload' && !(await isAsPut(now))) return null;
     // What was started stays: nothing is live that it could harm.
     if (then === 'reload') await machine.revert();
     const port = takenPort(words);
     const taken = port === null ? undefined : accepted.find((route) => route.publicPort === port);
     if (taken) return setAside(new Map([[taken, `port ${port} is taken by another program`]]), desired);
     if (then === 'start') {
-      const sentence = `NGINX on ${machine.name} does not start: ${words.sentence}`;
+      const sentence = `NGINX on ${machine.name} does not start: ${words.sentence || changed.said || 'it gives no reason'}`;
       throw new AvkError('AVK_SERVICE_UNAVAILABLE', sentence);
     }
     if (changed.outcome === 'not running') return null;
-    const reason = changed.said === '' ? 'it did not take the change over' : words.sentence;
-    held = {
-      generation: desired.generation,
-      until: clock.monotonic() + HOLD_MS,
-      reason: `NGINX goes on with what was live before: ${reason}`,
-    };
-    return withoutReload(now, held.reason);
+    const reason = `NGINX goes on with what was live before: ${words.sentence || 'it did not take the change over'}`;
+    held = { generation: desired.generation, until: clock.monotonic() + HOLD_MS, reason };
+    return withoutReload(now, reason);
+  }
+
+  async function isAsPut({ desired, learnt }: Try): Promise<boolean> {
+    const { sums } = await machine.look(learnt.main);
+    return [...desired.files].every(([name, text]) => sums.get(name) === sumOf(text));
   }
 
   /** Finds out whom NGINX's refusal is about, so that only that one is set aside. */

@@ -70,7 +70,8 @@ export interface MachineOptions {
   program: string;
 }
 
-const SCRIPT = readFileSync(new URL('./machine.sh', import.meta.url), 'utf8');
+/** Without its comments, as it is sent with each call. */
+const SCRIPT = readFileSync(new URL('./machine.sh', import.meta.url), 'utf8').replace(/^\s*#.*\n/gm, '');
 const LOOK_MS = 20_000;
 const CHANGE_MS = 90_000;
 /** Tries of 20 ms and more. NGINX itself tries for 2.5 s to get a port before it gives a change up. */

@@ -70,8 +70,23 @@ test('edited and deleted files are told from changed ones', () => {
   assert.equal(lost.shared.size, shared.files.size);
 });
 
+test('ports beyond those that NGINX has connections for are set aside, live ones last', () => {
+  const around = { trusted: new Map(), own: new Set([2001]), controlPort: 1989, confDir: '/conf.d' };
+  const wanted = [2000, 2001, 2002].map((port) => route(`app-${port}`, port, []));
+  const { accepted, rejected } = acceptRoutes(wanted, seen(new Map()), {
+    ...around,
+    most: { ports: 2, sentence: 'no room' },
+  });
+  assert.deepEqual(
+    accepted.map(({ publicPort }) => publicPort),
+    [2000, 2001],
+  );
+  assert.deepEqual(rejected, [{ name: 'app-2002', reason: 'no room' }]);
+});
+
 test('routes are accepted only where nobody else is', () => {
-  const around = { trusted: new Map(), own: new Set([2000]), controlPort: 1989, confDir: '/conf.d' };
+  const most = { ports: 500, sentence: '' };
+  const around = { trusted: new Map(), own: new Set([2000]), controlPort: 1989, confDir: '/conf.d', most };
   const wanted = [
     route('app', 2000, []),
     route('mine', 2001, []),

@@ -25,6 +25,8 @@ export function acceptRoutes(
     own: ReadonlySet<number>;
     controlPort: number;
     confDir: string;
+    /** How many ports leave NGINX room for connections, and what to say of those beyond. */
+    most: { ports: number; sentence: string };
   },
 ): { accepted: Route[]; rejected: ApplyResult['rejected'] } {
   const { accepted, rejected } = checkRoutes(routes);
@@ -41,12 +43,16 @@ export function acceptRoutes(
     }
     return null;
   };
+  const setAside = (route: Route, reason: string | null): boolean => {
+    if (reason !== null) rejected.push({ name: route.name, reason });
+    return reason === null;
+  };
+  const possible = accepted.filter((route) => setAside(route, problem(route)));
+  // Those that are live come first.
+  let room = around.most.ports - possible.filter((route) => around.own.has(route.publicPort)).length;
+  const roomFor = ({ publicPort }: Route): boolean => around.own.has(publicPort) || room-- > 0;
   return {
-    accepted: accepted.filter((route) => {
-      const reason = problem(route);
-      if (reason !== null) rejected.push({ name: route.name, reason });
-      return reason === null;
-    }),
+    accepted: possible.filter((route) => setAside(route, roomFor(route) ? null : around.most.sentence)),
     rejected,
   };
 }

@@ -2,7 +2,7 @@ import { AvkError } from '../../../domain/errors.ts';
 
 /** What NGINX says about files that it would not take. */
 export interface Refusal {
-  /** Its sentence, with the paths that files have once they are in place. */
+  /** Its sentence, with the paths that files have once they are in place; empty when it gives none. */
   sentence: string;
   /** Path of the file that it names, if it names one. */
   file: string | null;
@@ -14,7 +14,10 @@ export interface Refusal {
 /** Reads what `nginx -t` printed. `confDir`: where files go; those under test wait below it. */
 export function readRefusal(text: string, confDir: string): Refusal {
   const lines = text.split('\n').filter(Boolean);
-  const said = lines.find((line) => /\[(emerg|crit|alert)\]/.test(line)) ?? lines[0] ?? 'no reason was given';
+  const said =
+    lines.find((line) => /\[(emerg|crit|alert)\]/.test(line)) ??
+    lines.find((line) => !/\[(notice|info|warn)\]/.test(line)) ??
+    '';
   const sentence = said
     .replace(/^.*?\[(emerg|crit|alert)\]\s*/, '')
     .replace(/^\d+#\d+:\s*/, '')
