@@ -247,13 +247,10 @@ describe('NGINX that something happens to', fleetOrSkip(), () => {
     const routes = Array.from({ length: 40 }, (_, index) => route(`app-${index}`, port + index, [upstream]));
     const { rejected } = await lab.proxy.apply(routes);
     assert.equal(rejected.length, 10);
-    assert.match(
-      rejected[0]?.reason ?? '',
-      /^60 connections leave NGINX no room .* `worker_connections 16384;` inside/,
-    );
+    assert.match(rejected[0]?.reason ?? '', /^60 connections leave NGINX no room .* `worker_connections 4096;` inside/);
     const lines = await lab.proxy.examine();
     assert.ok(
-      lines.some((line) => line.includes('`worker_connections 16384;` inside `events { … }`')),
+      lines.some((line) => line.includes('`worker_connections 4096;` inside `events { … }`')),
       lines.join('\n'),
     );
     await lab.proxy.apply([]);

@@ -104,7 +104,7 @@ async function mainFile({ host, run }: Looking, confDir: string): Promise<Check[
       warning(
         'nginx.conf',
         'Long connections keep old workers of NGINX for ever.',
-        `In ${MAIN_FILE}, at the top: worker_shutdown_timeout 60s;`,
+        `In ${MAIN_FILE}, at the top: worker_shutdown_timeout 10m;`,
       ),
     );
   }

@@ -34,7 +34,7 @@ export function createDrainWatch(options: { machine: Machine; clock: Clock; log:
     while (waiting.size > 0) {
       const addresses = [...waiting.keys()].filter((address) => !routed(address));
       try {
-        const busy = addresses.length > 0 ? await machine.connected(addresses, await keeper.place()) : new Set();
+        const busy = addresses.length > 0 ? await machine.connected(addresses, keeper.place()) : new Set();
         // What was routed again meanwhile is not drained.
         for (const address of addresses) if (!busy.has(address) && !routed(address)) release(address);
       } catch (error) {

@@ -4,7 +4,7 @@ import { readRefusal } from './refusal.ts';
 
 /** Connections that are wanted beside the listening sockets, which count as well. */
 const ROOM = 1024;
-const ENOUGH = 16_384;
+const ENOUGH = 4096;
 
 /** What the main file lacks for so many routes: sentences with the line to write. */
 export function mainFileProblems(main: MainFile, confDir: string, routes: number): string[] {

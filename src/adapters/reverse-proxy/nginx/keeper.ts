@@ -33,7 +33,8 @@ export interface Keeper {
   /** What is live, by route name; as far as this keeper has brought it about. */
   readonly live: ReadonlyMap<string, Route>;
   readonly controlPort: number;
-  place(): Promise<Place>;
+  /** Where NGINX writes, as far as it is known. */
+  place(): Place;
 }
 
 type Rejected = ApplyResult['rejected'];
@@ -314,6 +315,6 @@ export function createKeeper(options: KeeperOptions): Keeper {
     get controlPort() {
       return spec?.port ?? options.controlPort;
     },
-    place: async () => (await learner.learn()).main,
+    place: () => learner.place(),
   };
 }

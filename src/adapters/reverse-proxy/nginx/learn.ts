@@ -1,6 +1,6 @@
 import { AvkError } from '../../../domain/errors.ts';
 import type { Log } from '../../../ports/log.ts';
-import type { Machine } from './machine.ts';
+import type { Machine, Place } from './machine.ts';
 import { checkConf, type MainFile, readMainFile } from './main-file.ts';
 import { isSudoRefusal, lacksLua, sudoProblem } from './refusal.ts';
 import { type SharedText, sharedText, type Variant } from './shared-text.ts';
@@ -19,6 +19,8 @@ export interface Learner {
   learn(): Promise<Learnt>;
   /** What is known may no longer hold. */
   forget(): void;
+  /** Where NGINX writes, as far as it was learnt; asks nobody. */
+  place(): Place;
 }
 
 /** Uses all that the platform's files need of the module. Taken only where the module and its Lua library are there. */
@@ -47,6 +49,7 @@ export function createLearner(options: {
 }): Learner {
   const { machine, log, confDir, mainFile, program } = options;
   let known: Learnt | null = null;
+  let place: Place = { pidFile: '', errorLog: '' };
   let said: Variant | null = null;
   return {
     async learn() {
@@ -56,6 +59,7 @@ export function createLearner(options: {
         throw new AvkError('AVK_COMMAND_NOT_FOUND', `${program} is not on ${machine.name}: NGINX is not installed.`);
       }
       const main = readMainFile(mainFile, facts.main, confDir);
+      place = main;
       const files = [`${machine.folder}/stage/new/probe.conf`];
       const refusal = await machine.check({
         files: new Map([['probe.conf', PROBE]]),
@@ -77,6 +81,7 @@ export function createLearner(options: {
     forget() {
       known = null;
     },
+    place: () => place,
   };
 }
 

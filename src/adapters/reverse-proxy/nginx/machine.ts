@@ -131,7 +131,8 @@ export function createMachine(options: MachineOptions): Machine {
         { signal: deadline.signal, ...(stdin === undefined ? {} : { stdin }) },
       );
       if (exitCode !== 0) {
-        const reason = (stderr || stdout).trim().split('\n').at(-1) ?? '';
+        // Not what was printed before, which may be the shared file with its token.
+        const reason = stderr.trim().split('\n').at(-1) ?? '';
         throw new AvkError(
           'AVK_SERVICE_UNAVAILABLE',
           `NGINX on ${host.name} could not be cared for (${verb}): ${reason}`,

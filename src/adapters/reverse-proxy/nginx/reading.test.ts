@@ -57,8 +57,8 @@ test('what the main file lacks is said with the line to write', () => {
   const problems = mainFileProblems(readMainFile('/etc/nginx/nginx.conf', 'events {} http {}', CONF), CONF, 100);
   assert.equal(problems.length, 4);
   assert.match(problems[0] ?? '', /add `include \/etc\/nginx\/conf\.d\/\*\.conf;` inside `http/);
-  assert.match(problems[1] ?? '', /`worker_connections 16384;` inside `events/);
-  assert.match(problems[2] ?? '', /`worker_rlimit_nofile 32768;`/);
+  assert.match(problems[1] ?? '', /`worker_connections 4096;` inside `events/);
+  assert.match(problems[2] ?? '', /`worker_rlimit_nofile 8192;`/);
   assert.match(problems[3] ?? '', /`worker_shutdown_timeout 10m;`/);
   const good = `worker_rlimit_nofile 32768; worker_shutdown_timeout 10m; events { worker_connections 16384; }\n${MAIN.replace(/events.*/, '')}`;
   assert.deepEqual(mainFileProblems(readMainFile('/etc/nginx/nginx.conf', good, CONF), CONF, 5000), []);
