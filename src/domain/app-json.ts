@@ -60,7 +60,17 @@ function withoutProto(key: string, value: unknown): unknown {
 }
 
 /** Fields of today's that an app.json of an older form may have, too. */
-const SHARED = ['runtime', 'port', 'env', 'config', 'resources', 'health', 'stopSeconds', 'scale'] as const;
+const SHARED = [
+  'runtime',
+  'port',
+  'env',
+  'config',
+  'resources',
+  'health',
+  'stopSeconds',
+  'maxBodyMb',
+  'scale',
+] as const;
 
 /**
  * The two older forms in today's terms. What has no place in today's manifest (`location`, `applicationType` and what

@@ -107,6 +107,8 @@ export const manifestSchema = z
     resources: resourcesSchema.prefault({}),
     health: healthSchema.optional(),
     stopSeconds: z.number().min(0).max(600).default(10),
+    /** Largest request body that is passed on to it, in MiB; 0: any. */
+    maxBodyMb: z.number().min(0).max(102_400).default(0),
     scale: scaleSchema.prefault({}),
   })
   .superRefine((manifest, context) => {

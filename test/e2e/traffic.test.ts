@@ -88,6 +88,18 @@ describe('traffic through the public port', () => {
     assert.ok(Buffer.from(await chunked.arrayBuffer()).equals(sent), 'also without a length');
   });
 
+  test('a body over the limit that the app says is answered with 413 and does not reach it', async () => {
+    await api.provide(askableApp('modest', { maxBodyMb: 1 }));
+    const modest = await api.deploy('modest');
+    const { endpoint: itsOwn } = await api.reaches(modest, 'running');
+    const post = (bytes: number): Promise<Response> =>
+      fetch(`${itsOwn}/echo`, { method: 'POST', body: randomBytes(bytes) });
+    assert.equal((await (await post(500_000)).arrayBuffer()).byteLength, 500_000);
+    assert.equal((await post(2_000_000)).status, 413);
+    await api.stop(modest);
+    await api.reaches(modest, 'stopped');
+  });
+
   test('the app is told who asks, by which protocol and under which address', async () => {
     const headersOf = async (headers: Record<string, string>): Promise<Record<string, string>> =>
       (await (await fetch(`${endpoint}/headers`, { headers })).json()) as Record<string, string>;

@@ -23,6 +23,7 @@ export const VERSION = {
     resources: { cpus: 0.5, memoryMb: 256 },
     health: { path: '/health', intervalSeconds: 2, timeoutSeconds: 2, startSeconds: 30, failures: 3 },
     stopSeconds: 10,
+    maxBodyMb: 0,
     scale: { min: 1, max: 5, cpuPercent: 80, memoryPercent: 75 },
   },
 } satisfies z.output<typeof versionSchema>;

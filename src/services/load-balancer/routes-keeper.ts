@@ -17,6 +17,7 @@ export interface RoutesKeeper {
 }
 
 const RETRY_MS = 2000;
+const MIB = 1024 * 1024;
 
 export function createRoutesKeeper(
   database: Database<LoadBalancerTables>,
@@ -86,7 +87,8 @@ async function readRoutes(db: Db): Promise<Route[]> {
     return {
       name: app.name,
       publicPort: app.public_port,
-      maxBodyBytes: 0,
+      // Specifications on record from before there was a limit have none.
+      maxBodyBytes: Math.round((spec?.manifest.maxBodyMb ?? 0) * MIB),
       upstreams: upstreamsOf(own),
       note: noteOf(own, spec?.manifest.name ?? app.name),
     };

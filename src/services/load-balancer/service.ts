@@ -109,7 +109,7 @@ export function createLoadBalancer(deps: LoadBalancerDeps): Service {
   /** Brings proxy, registry and health checks in line with the replicas of one app. */
   async function settled(app: AppRow | null, name: string, replicas: readonly ReplicaRow[]): Promise<void> {
     const direct = app ? upstreamsOf(replicas) : [];
-    const text = app ? JSON.stringify([app.public_port, direct]) : '';
+    const text = app ? JSON.stringify([app.public_port, direct, specOf(app)?.manifest.maxBodyMb ?? 0]) : '';
     if (published.get(name) !== text) {
       const { rejected } = await routesKeeper.refresh();
       if (rejected.some((route) => route.name === name)) {
