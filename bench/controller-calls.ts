@@ -1,14 +1,10 @@
-import { systemClock } from '../src/adapters/clock/system.ts';
-import { createHostKeyFile } from '../src/adapters/host/ssh/host-key.ts';
-import { createSshHost } from '../src/adapters/host/ssh/ssh.ts';
 import type { Host } from '../src/ports/host.ts';
 import type { FleetVm } from '../test/fleet/vm.ts';
 import { type Figure, figure } from './figures.ts';
-import { withFleet } from './fleet.ts';
+import { hostOf, withFleet } from './fleet.ts';
 
 const CALLS = 200;
 const PARALLEL = 20;
-const silent = (): void => undefined;
 
 /** What one call costs over the connection that is kept, beside one over a connection of its own. */
 export function benchCalls({ quick }: { quick: boolean }): Promise<Figure[]> {
@@ -16,17 +12,7 @@ export function benchCalls({ quick }: { quick: boolean }): Promise<Figure[]> {
     const [vm] = fleet.vms as [FleetVm];
     const hosts: Host[] = [];
     const open = (): Host => {
-      const host = createSshHost({
-        name: vm.name,
-        address: vm.address,
-        username: vm.user,
-        privateKey: { path: vm.keyPath },
-        pins: createHostKeyFile(`${scratch.folder}/host-keys.json`),
-        servicePath: vm.servicePath,
-        replicas: () => new Map(),
-        clock: systemClock,
-        log: { debug: silent, info: silent, warn: silent, error: silent },
-      });
+      const host = hostOf(scratch, vm, new Map());
       hosts.push(host);
       return host;
     };

@@ -1,11 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { systemClock } from '../src/adapters/clock/system.ts';
-import { createHostKeyFile } from '../src/adapters/host/ssh/host-key.ts';
-import { createSshHost } from '../src/adapters/host/ssh/ssh.ts';
 import { BASE_IMAGES } from '../test/fleet/fleet.ts';
 import type { FleetVm } from '../test/fleet/vm.ts';
 import { type Figure, figure } from './figures.ts';
-import { withFleet } from './fleet.ts';
+import { hostOf, withFleet } from './fleet.ts';
 
 const CONTAINERS = 100;
 const EVERY_MS = 500;
@@ -13,7 +10,6 @@ const WINDOWS = 6;
 const WINDOW_MS = 5000;
 /** USER_HZ. */
 const TICKS_PER_SECOND = 100;
-const silent = (): void => undefined;
 
 /** What the probe itself takes of a VM with a hundred containers: all that runs for its SSH session there. */
 export function benchProbe({ quick }: { quick: boolean }): Promise<Figure[]> {
@@ -26,17 +22,7 @@ export function benchProbe({ quick }: { quick: boolean }): Promise<Figure[]> {
     const { exitCode, stderr } = await vm.exec(['sh', '-c', start, 'sh', String(count), BASE_IMAGES.node]);
     if (exitCode !== 0) throw new Error(`the containers could not be started: ${stderr}`);
     const ids = (await vm.exec(['docker', 'ps', '--quiet', '--no-trunc'])).stdout.trim().split('\n');
-    const host = createSshHost({
-      name: vm.name,
-      address: vm.address,
-      username: vm.user,
-      privateKey: { path: vm.keyPath },
-      pins: createHostKeyFile(`${scratch.folder}/host-keys.json`),
-      servicePath: vm.servicePath,
-      replicas: () => new Map(ids.map((id) => [id, { id, cpus: 1, memoryMb: 256 }])),
-      clock: systemClock,
-      log: { debug: silent, info: silent, warn: silent, error: silent },
-    });
+    const host = hostOf(scratch, vm, new Map(ids.map((id) => [id, { id, cpus: 1, memoryMb: 256 }])));
     const stop = new AbortController();
     let samples = 0;
     let seen = 0;
