@@ -1,5 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
+import { systemClock } from '../../src/adapters/clock/system.ts';
+import { createBody } from '../../src/adapters/container-runtime/docker/containers.ts';
+import { createdSchema, infoSchema } from '../../src/adapters/container-runtime/docker/docker-answers.ts';
+import { createDockerApi } from '../../src/adapters/container-runtime/docker/docker-api.ts';
 import type { DockerRuntime } from '../../src/adapters/container-runtime/docker/runtime.ts';
 import { healthSchema } from '../../src/domain/manifest.ts';
 import type { ContainerInfo } from '../../src/ports/container-runtime.ts';
@@ -188,6 +192,26 @@ describe('containers on a fleet', fleetOrSkip(), () => {
     assert.partialDeepStrictEqual(ends, [{ id: spec.id, state: 'exited', exitSignal: 'SIGKILL' }]);
     const again = await runtime.start(spec, { signal: never() });
     await eventually(async () => (await runtime.checkHealth(again.address, health, 1_000)).healthy, DEADLINE);
+  });
+
+  test('a container that a killed platform made and did not start is started', async () => {
+    const spec = await specFor(harness);
+    const api = createDockerApi({ host: harness.host, clock: systemClock });
+    const cores = (await api.call('GET', '/info', infoSchema)).NCPU;
+    const body = createBody(spec, { name: vm.name, address: vm.address, cores });
+    const made = await api.call('POST', '/containers/create', createdSchema, { query: { name: spec.name }, body });
+    api.close();
+    assert.partialDeepStrictEqual(await runtime.inspect(spec.id), {
+      state: 'exited',
+      exitCode: null,
+      exitSignal: null,
+    });
+    assert.equal((await runtime.start(spec, { signal: never() })).containerId, made.Id);
+    // One that was made from something else does not become it.
+    await runtime.stop(spec.id, 5);
+    const other = await runtime.start({ ...spec, env: { ...spec.env, ROOM: '7' } }, { signal: never() });
+    assert.notEqual(other.containerId, made.Id);
+    assert.equal(JSON.parse(await eventually(() => ask(other))).ROOM, '7');
   });
 
   test('a replica goes on when the platform ends, and is found when it is back', async () => {

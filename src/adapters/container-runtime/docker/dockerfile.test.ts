@@ -34,7 +34,7 @@ test('a Node app without dependencies is copied and run, and nothing is installe
     rendered({ 'main.js': '', 'package.json': packageJson({ devDependencies: { x: '1' } }) }),
     `FROM node:24-slim
 LABEL avishkar.build=1
-ENV LANG=C.UTF-8 HOME=/tmp
+ENV LANG=C.UTF-8 HOME=/tmp TMPDIR=/tmp
 COPY --chown=10001:10001 ["app/","/app/"]
 WORKDIR /app
 USER 10001:10001

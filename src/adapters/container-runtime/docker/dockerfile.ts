@@ -84,7 +84,7 @@ function head(image: string): string[] {
     const received = JSON.stringify(image.slice(0, 200));
     throw new AvkError('AVK_BAD_CONFIG', `baseImages: ${received} is not the name of an image.`);
   }
-  return [`FROM ${image}`, `LABEL ${BUILD_LABEL}=1`, 'ENV LANG=C.UTF-8 HOME=/tmp'];
+  return [`FROM ${image}`, `LABEL ${BUILD_LABEL}=1`, 'ENV LANG=C.UTF-8 HOME=/tmp TMPDIR=/tmp'];
 }
 
 function nodeApp(files: AppFiles): string[] {
