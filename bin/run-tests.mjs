@@ -32,7 +32,9 @@ const count = { passed: 0, failed: 0, skipped: 0 };
 const passed = new Set();
 const failures = [];
 const stream = run({ files: files.map((file) => join(ROOT, file)), concurrency: 2, cwd: ROOT });
+let suitesSkipped = false;
 stream.on('test:pass', (test) => {
+  if (test.skip !== undefined) suitesSkipped = true;
   if (test.details.type === 'suite') return;
   if (test.skip !== undefined || test.todo !== undefined) count.skipped += 1;
   else {
@@ -49,7 +51,8 @@ stream.on('test:fail', (test) => {
 stream.compose(spec).pipe(process.stdout);
 await new Promise((done) => stream.on('end', done));
 
-if (wanted.length === 0) {
+// Where something that tests need is missing, what they show is not seen; where all has to be there, nothing is skipped.
+if (wanted.length === 0 && (process.env.CI === 'true' || !suitesSkipped)) {
   for (const name of faultsWithoutTest(passed)) {
     count.failed += 1;
     failures.push(`docs/faults.md names a test that did not pass: ${name}`);

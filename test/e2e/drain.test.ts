@@ -5,7 +5,7 @@ import { webApp } from '../support/apps.ts';
 import { busy } from '../support/busy.ts';
 import { eventually } from '../support/eventually.ts';
 import { embeddedOnly, type Home, newHome, startPlatform, type TestPlatform } from '../support/platform.ts';
-import { appProcesses } from '../support/processes.ts';
+import { outlivedBy } from '../support/processes.ts';
 import { newUser, refused } from './http.support.ts';
 
 interface Node {
@@ -31,7 +31,7 @@ describe('draining machines', () => {
 
   after(async () => {
     assert.equal(await platform.stop(), 0, platform.output());
-    assert.deepEqual(appProcesses(home.directory), []);
+    assert.deepEqual(outlivedBy(home.directory), []);
     home.remove();
   });
 

@@ -6,7 +6,7 @@ import { type Api, type Instance, signIn } from '../support/api.ts';
 import { appOf, webApp } from '../support/apps.ts';
 import { eventually } from '../support/eventually.ts';
 import { FLEET, type Home, newHome, PASSWORD, startPlatform, type TestPlatform } from '../support/platform.ts';
-import { appProcesses } from '../support/processes.ts';
+import { outlivedBy } from '../support/processes.ts';
 import { askableApp, refused } from './http.support.ts';
 
 const DEPLOY = '/api/deployedApps/deployApp/';
@@ -37,7 +37,7 @@ describe('instances', () => {
 
   after(async () => {
     assert.equal(await platform.stop(), 0, platform.output());
-    assert.deepEqual(appProcesses(home.directory), []);
+    assert.deepEqual(outlivedBy(home.directory), []);
     home.remove();
   });
 

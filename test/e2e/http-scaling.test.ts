@@ -3,7 +3,7 @@ import { after, before, describe, test } from 'node:test';
 import { type Api, type Instance, signIn } from '../support/api.ts';
 import { eventually } from '../support/eventually.ts';
 import { type Home, newHome, startPlatform, type TestPlatform } from '../support/platform.ts';
-import { appProcesses } from '../support/processes.ts';
+import { appProcesses, outlivedBy } from '../support/processes.ts';
 import { askableApp, follow, newUser, refused } from './http.support.ts';
 
 interface Line {
@@ -35,7 +35,7 @@ describe('scaling, logs and events', () => {
 
   after(async () => {
     assert.equal(await platform.stop(), 0, platform.output());
-    assert.deepEqual(appProcesses(home.directory), []);
+    assert.deepEqual(outlivedBy(home.directory), []);
     home.remove();
   });
 

@@ -5,7 +5,7 @@ import { appOf, type Files } from '../support/apps.ts';
 import { busy } from '../support/busy.ts';
 import { eventually } from '../support/eventually.ts';
 import { type Home, newHome, startPlatform, type TestPlatform } from '../support/platform.ts';
-import { appProcesses } from '../support/processes.ts';
+import { appProcesses, outlivedBy } from '../support/processes.ts';
 import { newUser, refused } from './http.support.ts';
 
 const UPGRADE = '/api/deployedApps/upgrade/';
@@ -65,7 +65,7 @@ describe('new versions', () => {
 
   after(async () => {
     assert.equal(await platform.stop(), 0, platform.output());
-    assert.deepEqual(appProcesses(home.directory), []);
+    assert.deepEqual(outlivedBy(home.directory), []);
     home.remove();
   });
 

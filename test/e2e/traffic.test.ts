@@ -9,7 +9,7 @@ import { type Api, signIn } from '../support/api.ts';
 import { appOf } from '../support/apps.ts';
 import { eventually } from '../support/eventually.ts';
 import { FLEET, type Home, newHome, startPlatform, type TestPlatform } from '../support/platform.ts';
-import { appProcesses } from '../support/processes.ts';
+import { outlivedBy } from '../support/processes.ts';
 import { askableApp } from './http.support.ts';
 
 const CLIENTS = 8;
@@ -32,7 +32,7 @@ describe('traffic through the public port', () => {
 
   after(async () => {
     assert.equal(await platform.stop(), 0, platform.output());
-    assert.deepEqual(appProcesses(home.directory), []);
+    assert.deepEqual(outlivedBy(home.directory), []);
     home.remove();
   });
 

@@ -18,6 +18,11 @@ export function appProcesses(home: string): AppProcess[] {
   }));
 }
 
+/** Replicas that a platform which has ended left running: none, as child processes end with it. Containers go on. */
+export function outlivedBy(home: string): AppProcess[] {
+  return FLEET === null ? appProcesses(home) : [];
+}
+
 function candidates(home: string): { pid: string; environment: Record<string, string> }[] {
   if (FLEET !== null)
     return fleetProcesses(FLEET).filter(({ environment }) => environment.AVISHKAR_REPLICA !== undefined);

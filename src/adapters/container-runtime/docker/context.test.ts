@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import { type TestContext, test } from 'node:test';
+import { after, type TestContext, test } from 'node:test';
 import { extract } from 'tar-stream';
 import { type Item, zipWith } from '../../../../test/support/bad-zips.ts';
 import type { AvkError } from '../../../domain/errors.ts';
@@ -12,6 +14,9 @@ import { type BuildContext, openContext } from './context.ts';
 
 const BASES = { node: 'node:24-slim', python: 'python:3.13-slim' };
 const LIMITS = { maxEntries: 2_000, maxBytes: 100_000_000 };
+// For the tests of this file alone.
+process.env.TMPDIR = mkdtempSync(join(tmpdir(), 'avishkar-context-'));
+after(() => rmSync(tmpdir(), { recursive: true }));
 const NOW = new Date('2026-11-22T14:00:00Z');
 
 async function contextOf(
@@ -53,8 +58,6 @@ const refusedAs = (code: string) => (error: AvkError) => {
   assert.equal(error.code, code, error.stack);
   return true;
 };
-const spooled = async (): Promise<string[]> =>
-  (await readdir(tmpdir())).filter((name) => name.startsWith('avishkar-build-'));
 
 test('the context of an app is its files below app/, with executable bits and no other', async (t) => {
   const context = await contextOf(t, {
@@ -96,7 +99,6 @@ test('a static app brings its server along', async (t) => {
 });
 
 test('a bundle that is no good is refused, and nothing of it stays here', async (t) => {
-  const before = await spooled();
   await assert.rejects(contextOf(t, { 'other.js': {} }), refusedAs('AVK_BUILD_FAILED'));
   await assert.rejects(contextOf(t, { 'main.js': {}, link: { mode: 0o120777 } }), refusedAs('AVK_BAD_ZIP'));
   await assert.rejects(contextOf(t, { 'main.js': {}, a: {}, 'a/b': {} }), refusedAs('AVK_BAD_ZIP'));
@@ -105,7 +107,7 @@ test('a bundle that is no good is refused, and nothing of it stays here', async 
   const manifest = manifestSchema.parse({ name: 'probe', version: '1.0.0', runtime: 'node', entry: 'main.js' });
   const options = { baseImages: BASES, limits: LIMITS, now: NOW, signal: new AbortController().signal };
   await assert.rejects(openContext({ image: 'x', manifest, bundle: nonsense }, options), refusedAs('AVK_BAD_ZIP'));
-  assert.deepEqual(await spooled(), before);
+  assert.deepEqual(await readdir(tmpdir()), []);
 });
 
 test('a file that is not what its zip says fails the context', async (t) => {

@@ -29,12 +29,12 @@ export interface BuildContext {
   tar: () => Readable;
   /** The same for people: `Dockerfile`, the app below `app/`, and what the rendered one needs besides. */
   sources: () => Readable;
-  close: () => Promise<void>;
+  close: () => void;
 }
 
 /**
- * Receives the bundle and finds out how it is built. It is a file on this machine until closed, as a zip is read from
- * its end; nothing of it is unpacked here.
+ * Receives the bundle and finds out how it is built. It is a file without a name on this machine until closed, as
+ * a zip is read from its end; nothing of it is unpacked here.
  *
  * @throws AvkError AVK_BAD_ZIP, AVK_BUILD_FAILED, AVK_DISK_FULL; the signal's reason
  */
@@ -44,10 +44,6 @@ export async function openContext(
 ): Promise<BuildContext> {
   const folder = await mkdtemp(join(tmpdir(), 'avishkar-build-'));
   let file: ZipFile | undefined;
-  const close = async (): Promise<void> => {
-    file?.close();
-    await rm(folder, { recursive: true, force: true, maxRetries: 3 });
-  };
   try {
     const zip = join(folder, 'bundle.zip');
     const { signal, limits, now, baseImages } = options;
@@ -55,11 +51,15 @@ export async function openContext(
     const bundle = await openBundle(zip, limits);
     file = bundle.file;
     const members = once(bundle.members);
-    return { ...(await describe(spec, bundle.file, members, baseImages, now)), close };
+    const described = await describe(spec, bundle.file, members, baseImages, now);
+    return { ...described, close: () => bundle.file.close() };
   } catch (error) {
-    await close();
+    file?.close();
     if (options.signal.aborted) throw options.signal.reason;
     throw diskError(asZipError(error));
+  } finally {
+    // An open file needs no name, and without one nothing of it stays, however this process ends.
+    await rm(folder, { recursive: true, force: true, maxRetries: 3 });
   }
 }
 

@@ -79,7 +79,7 @@ export function createImages(deps: ImagesDeps) {
       context = await sourcesOf(spec, signal, moved);
       if (!moved && context) await build(spec, context, output, signal);
     } catch (error) {
-      await context?.close();
+      context?.close();
       if (abandoned.aborted) throw abandoned.reason;
       if (!late.signal.aborted) throw error;
       throw new AvkError('AVK_BUILD_FAILED', messageOf(late.signal.reason), { lastLogLines: output.lastLines() });
