@@ -1,7 +1,10 @@
+import assert from 'node:assert/strict';
+import type { TestContext } from 'node:test';
 import { systemClock } from '../../src/adapters/clock/system.ts';
 import { createNginxProxy, type NginxProxyOptions } from '../../src/adapters/reverse-proxy/nginx/proxy.ts';
 import type { Log } from '../../src/ports/log.ts';
 import type { ReverseProxyLab } from '../contracts/reverse-proxy.contract.ts';
+import { ask, startUpstream, type TestUpstream } from '../contracts/reverse-proxy.support.ts';
 import { eventually } from '../support/eventually.ts';
 import { createSshLab } from './ssh-lab.ts';
 import type { FleetVm } from './vm.ts';
@@ -14,8 +17,6 @@ export interface NginxLab extends ReverseProxyLab {
   holdPort: (port: number) => Promise<{ port: number; release: () => Promise<void> }>;
   /** What was logged: sentence and fields. */
   said: string[];
-  /** How often NGINX has read its files since it was started. */
-  reloads: () => Promise<number>;
 }
 
 let nextPort = 2000;
@@ -54,10 +55,6 @@ export async function createNginxLab(
         },
       };
     },
-    async reloads() {
-      const { stdout } = await vm.exec(['grep', '-c', 'signal 1 (SIGHUP) received', '/var/log/nginx/error.log']);
-      return Number(stdout);
-    },
     async cleanup() {
       await proxy.close();
       await cleanup();
@@ -68,4 +65,48 @@ export async function createNginxLab(
 /** Takes the Lua module out of a VM's NGINX. */
 export async function withoutLua(vm: FleetVm): Promise<void> {
   await vm.exec(['sh', '-c', 'rm -f /etc/nginx/modules-enabled/*lua*.conf']);
+}
+
+export const CONF = '/etc/nginx/conf.d';
+
+/** For one test, looking often. */
+export async function startLab(
+  t: TestContext,
+  vm: FleetVm,
+  gateway: string,
+  options: Partial<NginxProxyOptions>,
+): Promise<NginxLab> {
+  const lab = await createNginxLab(vm, gateway, { lookEveryMs: 300, ...options });
+  t.after(lab.cleanup);
+  return lab;
+}
+
+export async function startApp(t: TestContext, gateway: string): Promise<TestUpstream> {
+  const upstream = await startUpstream({ ip: gateway });
+  t.after(() => upstream.close());
+  return upstream;
+}
+
+export const url = (vm: FleetVm, port: number): string => `http://${vm.address}:${port}/`;
+
+export async function text(vm: FleetVm, port: number): Promise<string> {
+  return (await ask(url(vm, port))).body.toString();
+}
+
+/** What a shell of root's on the VM prints. */
+export async function shell(vm: FleetVm, script: string): Promise<string> {
+  const { exitCode, stdout, stderr } = await vm.exec(['sh', '-c', script]);
+  assert.equal(exitCode, 0, `${script}: ${stderr}`);
+  return stdout;
+}
+
+/** Puts a file of somebody else's; it goes with the test. */
+export async function foreign(t: TestContext, vm: FleetVm, path: string, content: string): Promise<void> {
+  await vm.exec(['sh', '-c', 'mkdir -p "$(dirname "$1")" && cat > "$1"', 'sh', path], { stdin: content });
+  t.after(() => vm.exec(['rm', '-f', path]));
+}
+
+/** How often NGINX was told to read its files. */
+export function readAnew(lab: NginxLab): number {
+  return lab.said.filter((line) => line.startsWith('NGINX has read')).length;
 }
