@@ -201,7 +201,11 @@ describe('draining machines', () => {
       assert.match(detail, /--nodes/);
     }
     const { vm_name: _name, ...nameless } = machine;
-    await refused(await api.request('POST', '/api/nodes/', nameless), 400, 'AVK_BAD_REQUEST');
-    await refused(await api.request('POST', '/api/nodes/', { ...machine, vm_key_path: 'key' }), 400, 'AVK_BAD_REQUEST');
+    await refused(await api.request('POST', '/api/nodes/', nameless), 422, 'AVK_UNACCEPTABLE');
+    await refused(
+      await api.request('POST', '/api/nodes/', { ...machine, vm_key_path: 'key' }),
+      422,
+      'AVK_UNACCEPTABLE',
+    );
   });
 });

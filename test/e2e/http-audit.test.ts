@@ -23,7 +23,7 @@ interface Entry {
 }
 
 /** Called by POST, as their question is a document. */
-const ASKING = ['/api/baseApp/checkfilename/', '/api/schedules/preview/'];
+const ASKING = ['/api/baseApp/checkfilename/', '/api/schedules/preview/', '/api/nodes/check/', '/machines/check'];
 /** Not a call that changes something itself, or written down as what it is: signing in. */
 const APART = ['/api/auth/login/', '/login', '/credentials/check', '/audit'];
 const ACTING_GETS = ['/api/platform/backup/', '/start', '/stop', '/registerApp', '/deregisterApp', '/nodemgr/log'];
