@@ -10,6 +10,9 @@ import type { FleetVm } from './vm.ts';
 const SECRET = `s3cr3t "$(id)" 'x' #1`;
 const LINES = 'one\ntwo';
 
+/** Files are written after the app runs, and on a busy machine programs take their time to come up. */
+const LATER = { deadlineMs: 40_000 };
+
 describe('an operator with SSH alone', fleetOrSkip(), () => {
   let fleet: Fleet;
   let vm: FleetVm;
@@ -35,7 +38,7 @@ describe('an operator with SSH alone', fleetOrSkip(), () => {
     await ensure(harness.runtime, { 'main.js': APP, 'lib/x.js': '1' });
     const { spec, info } = await started(harness, { env });
     const second = await started(harness, { env });
-    await eventually(async () => (await read('probe-1_start.sh')).includes(second.spec.name));
+    await eventually(async () => (await read('probe-1_start.sh')).includes(second.spec.name), LATER);
     await harness.runtime.close();
 
     const before = JSON.parse(await ask(info));
@@ -51,7 +54,7 @@ describe('an operator with SSH alone', fleetOrSkip(), () => {
         assert.equal(now?.state, 'running');
         assert.equal((await platform.start(each, { signal: never() })).containerId, now?.containerId);
       }
-      const told = JSON.parse(await eventually(() => ask(info)));
+      const told = JSON.parse(await eventually(() => ask(info), LATER));
       assert.deepEqual({ ...told, HOSTNAME: '' }, { ...before, HOSTNAME: '' });
     };
 

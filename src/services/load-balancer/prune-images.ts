@@ -38,16 +38,22 @@ export function pruneRoutes(app: HttpApp, deps: PruneDeps): void {
       const removed: { node: string; image: string }[] = [];
       for (const { host, runtime } of deps.machines.list()) {
         const node = host.name;
-        try {
-          for (const image of await runtime.listImages()) {
-            if (kept.has(image)) continue;
+        // What is in use after all, or on a machine that is away, is among what the next removal of a version tidies up.
+        const failed = (error: unknown): void =>
+          deps.log.warn({ node, reason: messageOf(error) }, 'an image could not be removed');
+        const images = await runtime.listImages().catch((error) => {
+          failed(error);
+          return [];
+        });
+        for (const image of images) {
+          if (kept.has(image)) continue;
+          try {
             await runtime.removeImage(image);
             removed.push({ node, image });
             deps.log.info({ node, image }, 'an image that nothing needs was removed');
+          } catch (error) {
+            failed(error);
           }
-        } catch (error) {
-          // In use after all, or the machine is away: it is among what the next removal of a version tidies up.
-          deps.log.warn({ node, reason: messageOf(error) }, 'images could not be removed');
         }
       }
       return { removed };
