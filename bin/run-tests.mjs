@@ -31,25 +31,40 @@ if (records) {
 const count = { passed: 0, failed: 0, skipped: 0 };
 const passed = new Set();
 const failures = [];
-const stream = run({ files: files.map((file) => join(ROOT, file)), concurrency: 2, cwd: ROOT });
 let suitesSkipped = false;
-stream.on('test:pass', (test) => {
-  if (test.skip !== undefined) suitesSkipped = true;
-  if (test.details.type === 'suite') return;
-  if (test.skip !== undefined || test.todo !== undefined) count.skipped += 1;
-  else {
-    count.passed += 1;
-    passed.add(test.name);
-  }
-});
-stream.on('test:fail', (test) => {
-  // A suite fails because a test in it did, which is counted already; unless it could not even begin.
-  if (test.details.type === 'suite' && test.details.error?.failureType === 'subtestsFailed') return;
-  count.failed += 1;
-  failures.push(`${test.file ? `${relative(ROOT, test.file)}: ` : ''}${test.name}`);
-});
-stream.compose(spec).pipe(process.stdout);
-await new Promise((done) => stream.on('end', done));
+for (const group of groups(files)) await runGroup(group);
+
+async function runGroup(group) {
+  const stream = run({ files: group.map((file) => join(ROOT, file)), concurrency: 2, cwd: ROOT });
+  stream.on('test:pass', (test) => {
+    if (test.skip !== undefined) suitesSkipped = true;
+    if (test.details.type === 'suite') return;
+    if (test.skip !== undefined || test.todo !== undefined) count.skipped += 1;
+    else {
+      count.passed += 1;
+      passed.add(test.name);
+    }
+  });
+  stream.on('test:fail', (test) => {
+    // A suite fails because a test in it did, which is counted already; unless it could not even begin.
+    if (test.details.type === 'suite' && test.details.error?.failureType === 'subtestsFailed') return;
+    count.failed += 1;
+    failures.push(`${test.file ? `${relative(ROOT, test.file)}: ` : ''}${test.name}`);
+  });
+  stream.compose(spec).pipe(process.stdout, { end: false });
+  await new Promise((done) => stream.on('end', done));
+}
+
+/** A browser gives up what it is loading when the machine gets another network card, as it does with each fleet. */
+function groups(all) {
+  const inFleet = (file) => file.startsWith('test/fleet/');
+  const inBrowser = (file) => file.includes('/browser-');
+  return [
+    all.filter((file) => !inFleet(file)),
+    all.filter((file) => inFleet(file) && !inBrowser(file)),
+    all.filter((file) => inFleet(file) && inBrowser(file)),
+  ].filter((group) => group.length > 0);
+}
 
 // Where something that tests need is missing, what they show is not seen; where all has to be there, nothing is skipped.
 if (wanted.length === 0 && (process.env.CI === 'true' || !suitesSkipped)) {
