@@ -256,6 +256,7 @@ test('only name and version are required; the rest has the defaults of the contr
     sensors: [],
     resources: { cpus: 0.5, memoryMb: 256 },
     stopSeconds: 10,
+    maxBodyMb: 0,
     scale: { min: 1, max: 5, cpuPercent: 80, memoryPercent: 75 },
   });
   assert.deepEqual(read({ ...NAMED, health: { path: '/h' } }).health, {
