@@ -136,8 +136,8 @@ describe('instances', () => {
     const env = (await (await fetch(`${endpoint}/env`)).json()) as Record<string, string>;
     const told = ['AVISHKAR_INSTANCE', 'AVISHKAR_REPLICA', 'LOG_LEVEL', 'PORT'];
     const settings = ['LOUD', 'PLACE', 'THRESHOLD', 'UNIT'];
-    const here = FLEET === null ? ['AVISHKAR_REPLICA_ID', 'TMPDIR'] : ['HOSTNAME'];
-    const surroundings = ['HOME', 'LANG', 'NODE_ENV', 'PATH', ...here];
+    const here = FLEET === null ? 'AVISHKAR_REPLICA_ID' : 'HOSTNAME';
+    const surroundings = ['HOME', 'LANG', 'NODE_ENV', 'PATH', 'TMPDIR', here];
     assert.deepEqual(Object.keys(env).sort(), [...told, ...settings, ...surroundings].sort());
     assert.equal(env.AVISHKAR_INSTANCE, 'asked');
     assert.equal(env.AVISHKAR_REPLICA, 'asked_instance_1');
