@@ -200,6 +200,15 @@ describe('draining machines', () => {
       const { detail } = await refused(await api.request(method, path, body), 422, 'AVK_UNACCEPTABLE');
       assert.match(detail, /--nodes/);
     }
+    const own = apiWith(`http://127.0.0.1:${home.slot.port + 3}`, api.token);
+    for (const [method, path, body] of [
+      ['POST', '/machines', machine],
+      ['POST', '/machines/check', machine],
+      ['GET', '/machines/node1/check', undefined],
+      ['DELETE', '/machines/node1', undefined],
+    ] as const) {
+      await refused(await own.request(method, path, body), 422, 'AVK_UNACCEPTABLE');
+    }
     const { vm_name: _name, ...nameless } = machine;
     await refused(await api.request('POST', '/api/nodes/', nameless), 422, 'AVK_UNACCEPTABLE');
     await refused(

@@ -55,6 +55,8 @@ export interface ReconcilerDeps {
 }
 
 const LOOK_EVERY_MS = 500;
+/** Longer than the longest pause between two tries to reach a machine. */
+const BLIND_MS = 10_000;
 /** An unhealthy replica gets this long to mend itself before it is restarted. */
 const UNHEALTHY_MS = 10_000;
 const DEFAULT_STOP_SECONDS = 10;
@@ -76,9 +78,12 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
   /** Machines that were lost when last heard of. */
   let lost: ReadonlySet<string> = new Set();
   let sweepSoon = false;
+  /** Until when nothing counts as lost: machines that were all out of sight do not come back at one moment. */
+  let blindUntil = 0;
   // A machine that is back may bring what was taken away while it was lost.
   const unfollow = deps.fleet.onView(({ nodes }) => {
     const missing = new Set(nodes.flatMap(({ name, state }) => (state === 'lost' ? [name] : [])));
+    if (!nodes.some(({ state }) => state === 'ready')) blindUntil = clock.monotonic() + BLIND_MS;
     if ([...lost].some((name) => !missing.has(name))) sweepSoon = true;
     lost = missing;
   });
@@ -139,7 +144,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
     const rollout = await readRollout(unit.tx, name);
     const spec = specFor(app, rollout, rollout?.generation ?? app.generation);
     if (!spec) return;
-    await settleLosses(unit, app, deps.fleet.nodes(), { now: clock.now(), log });
+    if (clock.monotonic() >= blindUntil) await settleLosses(unit, app, deps.fleet.nodes(), { now: clock.now(), log });
     const rows = await readReplicas(unit.tx, name);
     const standing = standings(app, rollout, rows, deps.fleet.nodes());
     const actions = planReplicas({
