@@ -119,4 +119,22 @@ describe('machines that come and go while the platform runs', fleetOrSkip(), () 
     await up();
     assert.deepEqual(await names(), ['VM1', 'VM2']);
   });
+
+  test('a machine that is lost for good is let go of, and what ran there is elsewhere', async () => {
+    assert.equal((await cli.run('nodes', 'add', ...third())).code, 0);
+    await nodeIs(api, 'VM3', 'ready');
+    await api.request('POST', '/api/nodes/VM2/drain/');
+    await nodeIs(api, 'VM2', 'drained', 60_000);
+    await api.deploy('web', { instanceName: 'bereft', scale: { min: 2, max: 2 } });
+    const { endpoint } = await api.reaches('bereft', 'running');
+    await eventually(async () => (await replicasOn(vmNamed(fleet, 'VM3'), 'bereft')).length === 1, LATER);
+    await vmNamed(fleet, 'VM3').powerOff();
+    await nodeIs(api, 'VM3', 'lost');
+    assert.equal((await cli.run('nodes', 'rm', 'VM3')).code, 0);
+    await eventually(async () => {
+      const { replicas } = await api.instance('bereft');
+      return replicas.length === 2 && replicas.every(({ node, state }) => node !== 'VM3' && state === 'healthy');
+    }, LATER);
+    await serves(endpoint);
+  });
 });

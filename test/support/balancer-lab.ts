@@ -21,7 +21,7 @@ import type { ServiceClient } from '../../src/kernel/service-client.ts';
 import type { BlobStore } from '../../src/ports/blob-store.ts';
 import type { ContainerInfo, ContainerRuntime } from '../../src/ports/container-runtime.ts';
 import type { Host } from '../../src/ports/host.ts';
-import type { Machine } from '../../src/ports/machines.ts';
+import type { Machine, Machines } from '../../src/ports/machines.ts';
 import type { ReverseProxy, Route } from '../../src/ports/reverse-proxy.ts';
 import type { PlacementRule } from '../../src/services/load-balancer/place-replica.ts';
 import { createLoadBalancer } from '../../src/services/load-balancer/service.ts';
@@ -49,6 +49,8 @@ export interface BalancerLab {
   told(verb: Verb): Promise<{ fields: Record<string, string>; data: Record<string, unknown> }[]>;
   /** Changes a machine's state, as the node manager would tell it. */
   nodeBecomes(name: string, state: NodeState): void;
+  /** The platform lets go of a machine, as if it had never been one of its own. */
+  letGoOf(name: string): Promise<void>;
   /** Another start of the service on the same tables, proxy and machines. */
   start(): Promise<Balancer>;
   cleanup(): Promise<void>;
@@ -95,6 +97,8 @@ export async function balancerLab(
   const unstartable = new Set<string>();
   const started = new Set<string>();
   const unreachable = new Set<string>();
+  let own = nodes;
+  let machines: Machines | null = null;
   const exits = new Set<(info: ContainerInfo) => void>();
   const messages: Envelope[] = [];
   const bus = createSqliteBus({ path: join(directory, 'bus.db'), clock: systemClock });
@@ -204,6 +208,11 @@ export async function balancerLab(
   }
   const runtimes = new Map(nodes.map((name) => [name, runtimeOf(name)]));
 
+  function tellAll(): void {
+    for (const tell of changed) tell();
+    changed.clear();
+  }
+
   const snapshot = (name: string): NodeSnapshot => ({
     name,
     address: '127.0.0.1',
@@ -223,7 +232,7 @@ export async function balancerLab(
     },
     async *values(_service, _path, { signal }) {
       while (!signal.aborted) {
-        yield { at: 0, nodes: nodes.map(snapshot), replicas: [] };
+        yield { at: 0, nodes: own.map(snapshot), replicas: [] };
         await new Promise<void>((resolve) => {
           changed.add(resolve);
           signal.addEventListener('abort', () => resolve(), { once: true });
@@ -255,11 +264,15 @@ export async function balancerLab(
     },
     nodeBecomes(name, state) {
       states.set(name, state);
-      for (const tell of changed) tell();
-      changed.clear();
+      tellAll();
+    },
+    async letGoOf(name) {
+      own = own.filter((each) => each !== name);
+      await machines?.remove(name);
+      tellAll();
     },
     async start() {
-      const machines = createMachines(nodes.map(machineOf), ({ vm_name }) => machineOf(vm_name));
+      machines = createMachines(own.map(machineOf), ({ vm_name }) => machineOf(vm_name));
       const database = await createSqliteDatabases({
         directory,
         abortAndRerun: () => systemRandom.float() < 0.1,

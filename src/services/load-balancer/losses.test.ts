@@ -52,6 +52,18 @@ test('replicas of a lost machine come up elsewhere, and are not missed when it i
     ['VM1', 'VM2', 'VM3'],
   ));
 
+test('replicas on a machine that was let go of come up elsewhere, also when it was not seen lost before', () =>
+  withLab(
+    async (lab, balancer, replicas) => {
+      await balancer.register(specOfApp(NAME, scale(2)), 'VM1');
+      await eventually(async () => healthyOn(await replicas()).join() === 'VM1,VM2');
+      await lab.letGoOf('VM2');
+      await eventually(async () => (await replicas()).map(({ node }) => node).join() === 'VM1,VM3');
+      assert.equal(healthyOn(await replicas()).join(), 'VM1,VM3');
+    },
+    ['VM1', 'VM2', 'VM3'],
+  ));
+
 test('replicas that have nowhere to go are taken up again when their machine is back', () =>
   withLab(
     async (lab, balancer, replicas) => {

@@ -293,7 +293,6 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
 
   async function lookAtAll(): Promise<void> {
     // What is steady needs no look: only apps whose replicas are not all healthy, or too few, or to be replaced, or going.
-    const left = deps.fleet.nodes().filter((node) => isLeft(node) || node.state === 'lost');
     const rows = await database.read
       .selectFrom('apps')
       .leftJoin('replicas', 'replicas.app', 'apps.name')
@@ -326,19 +325,19 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
       const steady = row.all === row.desired && row.healthy === row.all && row.rolling === null;
       if (row.state === 'removing' || !steady) kick(row.name);
     }
-    if (left.length === 0) return;
-    const there = await database.read
+    const nodes = deps.fleet.nodes();
+    // As long as no machine is known, none is known to be gone.
+    if (nodes.length === 0) return;
+    // Also one that was let go of has none to show for itself any more.
+    const staying = nodes.filter((node) => !isLeft(node) && node.state !== 'lost').map(({ name }) => name);
+    const elsewhere = await database.read
       .selectFrom('replicas')
       .select('app')
       .distinct()
-      .where(
-        'node',
-        'in',
-        left.map(({ name }) => name),
-      )
+      .$if(staying.length > 0, (query) => query.where('node', 'not in', staying))
       .execute();
-    for (const row of there) kick(row.app);
-    await drainReporter.report(deps.fleet.nodes());
+    for (const row of elsewhere) kick(row.app);
+    await drainReporter.report(nodes);
   }
 
   async function sweep(due: boolean): Promise<void> {
