@@ -17,7 +17,14 @@ export interface Upstream {
 
 export interface ApplyResult {
   /** Routes that could not be made live and were set aside; all others are live. */
-  rejected: { name: string; reason: string }[];
+  rejected: Rejection[];
+}
+
+export interface Rejection {
+  name: string;
+  reason: string;
+  /** True when it is the public port that cannot be used: the route may be live at another one. */
+  portTaken: boolean;
 }
 
 /** What the outside world talks to. */

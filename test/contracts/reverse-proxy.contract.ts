@@ -376,8 +376,8 @@ export function reverseProxyContract(name: string, options: ReverseProxyContract
       try {
         const { rejected } = await proxy.apply([route('bad', held.port, [upstream]), route('good', good, [upstream])]);
         assert.deepEqual(
-          rejected.map((entry) => entry.name),
-          ['bad'],
+          rejected.map(({ name, portTaken }) => [name, portTaken]),
+          [['bad', true]],
         );
         assert.match(rejected[0]?.reason ?? '', new RegExp(String(held.port)));
         assert.equal(await text(good), String(upstream.port));
@@ -391,7 +391,7 @@ export function reverseProxyContract(name: string, options: ReverseProxyContract
       const [port, other] = [await publicPort(), await publicPort()];
       const wanted = [route('one', port, [one]), route('two', port, [two]), route('ONE', other, [two])];
       const { rejected } = await proxy.apply(wanted);
-      assert.deepEqual(rejected.map((entry) => entry.name).sort(), ['ONE', 'two']);
+      assert.deepEqual(rejected.map(({ name, portTaken }) => `${name} ${portTaken}`).sort(), ['ONE false', 'two true']);
       assert.equal(await text(port), String(one.port));
     });
 

@@ -52,10 +52,13 @@ describe('NGINX and what is around it', fleetOrSkip(), () => {
     await foreign(t, lua, '/etc/nginx/sites-enabled/site', site(theirs));
     await foreign(t, lua, `${CONF}/mine.conf`, site(mine));
     const { rejected } = await lab.proxy.apply([route('app', port, [upstream]), route('mine', port + 300, [upstream])]);
-    assert.deepEqual(rejected, [{ name: 'mine', reason: `${CONF}/mine.conf is somebody else’s file` }]);
+    assert.deepEqual(rejected, [
+      { name: 'mine', reason: `${CONF}/mine.conf is somebody else’s file`, portTaken: false },
+    ]);
     assert.deepEqual([await text(lua, theirs), await text(lua, mine)], ['theirs', 'theirs']);
     const taken = await lab.proxy.apply([route('app', theirs, [upstream])]);
-    assert.deepEqual(taken.rejected, [{ name: 'app', reason: `port ${theirs} is taken by another program` }]);
+    const reason = `port ${theirs} is taken by another program`;
+    assert.deepEqual(taken.rejected, [{ name: 'app', reason, portTaken: true }]);
   });
 
   test('more ports than NGINX has connections for are set aside with the line to change', async (t) => {

@@ -22,7 +22,7 @@ import type { BlobStore } from '../../src/ports/blob-store.ts';
 import type { ContainerInfo, ContainerRuntime } from '../../src/ports/container-runtime.ts';
 import type { Host } from '../../src/ports/host.ts';
 import type { Machine, Machines } from '../../src/ports/machines.ts';
-import type { ReverseProxy, Route } from '../../src/ports/reverse-proxy.ts';
+import type { Rejection, ReverseProxy, Route } from '../../src/ports/reverse-proxy.ts';
 import type { PlacementRule } from '../../src/services/load-balancer/place-replica.ts';
 import { createLoadBalancer } from '../../src/services/load-balancer/service.ts';
 import { type LoadBalancerTables, migrations } from '../../src/services/load-balancer/store.ts';
@@ -33,6 +33,8 @@ export interface BalancerLab {
   containers: Map<string, ContainerInfo>;
   /** Every state of the routes that the proxy was given, oldest first. */
   applied: Route[][];
+  /** From now on the proxy refuses the routes for which `rule` has a refusal. */
+  refuse(rule: (route: Route) => Omit<Rejection, 'name'> | null): void;
   /** Images whose replicas never become healthy. */
   sick: Set<string>;
   /** Images that cannot be built. */
@@ -92,6 +94,7 @@ export async function balancerLab(
   const states = new Map<string, NodeState>(nodes.map((name) => [name, 'ready']));
   const applied: Route[][] = [];
   const containers = new Map<string, ContainerInfo>();
+  let refusalOf: Parameters<BalancerLab['refuse']>[0] = () => null;
   const sick = new Set<string>();
   const unbuildable = new Set<string>();
   const unstartable = new Set<string>();
@@ -123,7 +126,12 @@ export async function balancerLab(
   const proxy: ReverseProxy = {
     async apply(routes) {
       applied.push(structuredClone([...routes]));
-      return { rejected: [] };
+      return {
+        rejected: routes.flatMap((route) => {
+          const refusal = refusalOf(route);
+          return refusal ? [{ name: route.name, ...refusal }] : [];
+        }),
+      };
     },
     drained: async () => undefined,
     portFree: async () => true,
@@ -244,6 +252,9 @@ export async function balancerLab(
   return {
     containers,
     applied,
+    refuse(rule) {
+      refusalOf = rule;
+    },
     sick,
     unbuildable,
     unstartable,

@@ -24,12 +24,10 @@ export function checkRoutes(routes: readonly Route[]): { accepted: Route[]; reje
   for (const route of routes) {
     const key = nameKey(route.name);
     const owner = ports.get(route.publicPort);
-    const reason =
-      problemWith(route) ??
-      (names.has(key) ? `another route is called ${route.name}` : null) ??
-      (owner === undefined ? null : `port ${route.publicPort} belongs to ${owner}`);
-    if (reason !== null) {
-      rejected.push({ name: route.name, reason });
+    const reason = problemWith(route) ?? (names.has(key) ? `another route is called ${route.name}` : null);
+    if (reason !== null || owner !== undefined) {
+      const taken = `port ${route.publicPort} belongs to ${owner}`;
+      rejected.push({ name: route.name, reason: reason ?? taken, portTaken: reason === null });
       continue;
     }
     names.add(key);

@@ -168,12 +168,15 @@ async function makeLive(deps: RouteDeps, app: AppRow): Promise<number> {
     const { rejected } = await deps.routes.refresh();
     const problem = rejected.find((route) => route.name === app.name);
     if (!problem) return port;
+    if (!problem.portTaken) {
+      throw new AvkError('AVK_ROUTE_REJECTED', `${app.name} cannot be made reachable: ${problem.reason}`);
+    }
     deps.log.warn({ app: app.name, port, reason: problem.reason }, 'the public port cannot be used');
     port = await deps.database.transaction((tx) =>
       movePublicPort(tx, { ...app, public_port: port }, deps.firstPort, deps.clock.now()),
     );
   }
-  throw new AvkError('AVK_ROUTE_REJECTED', `no usable public port was found for ${app.name}`);
+  throw new AvkError('AVK_ROUTE_REJECTED', `${PORT_TRIES} public ports up to ${port} cannot be used for ${app.name}`);
 }
 
 function instanceRoutes(app: HttpApp, deps: RouteDeps): void {

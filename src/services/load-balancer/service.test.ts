@@ -48,3 +48,21 @@ test('a load balancer that starts again keeps the routes of what runs, and start
     await lab.cleanup();
   }
 });
+
+test('an app whose port another program has gets the next one; one that the proxy refuses for another reason keeps its own', async () => {
+  const lab = await balancerLab();
+  const balancer = await lab.start();
+  try {
+    lab.refuse(() => ({ reason: 'there is no room for another port', portTaken: false }));
+    const registration = balancer.register(specOfApp(NAME));
+    await assert.rejects(registration, /AVK_ROUTE_REJECTED.*web-1 cannot be made reachable: there is no room/);
+    assert.equal(lab.applied.at(-1)?.[0]?.publicPort, 2000);
+    await balancer.call('POST', `/deregisterApp?appName=${NAME}`);
+    lab.refuse(({ publicPort }) => (publicPort < 2005 ? { reason: 'it is taken', portTaken: true } : null));
+    await balancer.register(specOfApp(NAME, { generation: 2 }));
+    assert.equal(lab.applied.at(-1)?.[0]?.publicPort, 2005);
+  } finally {
+    await balancer.stop();
+    await lab.cleanup();
+  }
+});

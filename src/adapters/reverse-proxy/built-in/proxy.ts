@@ -72,7 +72,7 @@ export function createBuiltInProxy(options: BuiltInProxyOptions): ReverseProxy {
     accepted.forEach((route, index) => {
       const reason = problems[index] ?? null;
       if (reason === null) return;
-      rejected.push({ name: route.name, reason });
+      rejected.push({ name: route.name, reason, portTaken: true });
       log(`${route.name}: ${reason}`);
     });
     upstreams.retain(new Set<Target>([...listeners.values()].flatMap((listener) => listener.live.targets)));

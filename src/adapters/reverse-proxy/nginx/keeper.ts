@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { AvkError } from '../../../domain/errors.ts';
 import type { Clock } from '../../../ports/clock.ts';
 import type { Log } from '../../../ports/log.ts';
-import type { ApplyResult, Route } from '../../../ports/reverse-proxy.ts';
+import type { ApplyResult, Rejection, Route } from '../../../ports/reverse-proxy.ts';
 import { findCulprit, takenPort } from './blame.ts';
 import type { Control, Running } from './control.ts';
 import { createEndpoints } from './endpoints.ts';
@@ -37,10 +37,8 @@ export interface Keeper {
   place(): Place;
 }
 
-type Rejected = ApplyResult['rejected'];
-
 interface Result {
-  rejected: Rejected;
+  rejected: Rejection[];
   /** Why NGINX could not be told to read its files. */
   notice?: string;
 }
@@ -52,7 +50,7 @@ interface Try {
   running: Running | null;
   at: ControlSpec;
   accepted: Route[];
-  rejected: Rejected;
+  rejected: Rejection[];
   desired: Desired;
   change: Difference;
 }
@@ -71,7 +69,7 @@ export function createKeeper(options: KeeperOptions): Keeper {
   const live = new Map<string, Route>();
   /** Hash of what is live of each route; see `Desired`. */
   const structure = new Map<string, string>();
-  const aside = new Map<string, { structure: string; reason: string; until: number }>();
+  const aside = new Map<string, { structure: string; rejection: Rejection; until: number }>();
   const advised = new Set<string>();
   let held: { generation: string; until: number; reason: string } | null = null;
   let spec: ControlSpec | null = null;
@@ -162,7 +160,7 @@ export function createKeeper(options: KeeperOptions): Keeper {
       const before = aside.get(route.name);
       const same = before?.structure === all.structure.get(route.name);
       if (!before || !same || before.until <= clock.monotonic()) return true;
-      rejected.push({ name: route.name, reason: before.reason });
+      rejected.push(before.rejection);
       return false;
     });
     const whole = accepted.length === checked.accepted.length;
@@ -190,7 +188,7 @@ export function createKeeper(options: KeeperOptions): Keeper {
     if (then === 'reload') await machine.revert();
     const port = takenPort(words);
     const taken = port === null ? undefined : accepted.find((route) => route.publicPort === port);
-    if (taken) return setAside(new Map([[taken, `port ${port} is taken by another program`]]), desired);
+    if (taken) return setAside(new Map([[taken, `port ${port} is taken by another program`]]), desired, true);
     if (then === 'start') {
       const sentence = `NGINX on ${machine.name} does not start: ${words.sentence || changed.said || 'it gives no reason'}`;
       throw new AvkError('AVK_SERVICE_UNAVAILABLE', sentence);
@@ -245,13 +243,14 @@ export function createKeeper(options: KeeperOptions): Keeper {
     if (running) await endpoints.say(at, running, learnt.variant, same);
     for (const route of same) live.set(route.name, route);
     const late = accepted.filter((route) => !same.includes(route));
-    return { rejected: [...rejected, ...late.map(({ name }) => ({ name, reason }))], notice: reason };
+    return { rejected: [...rejected, ...late.map(({ name }) => ({ name, reason, portTaken: false }))], notice: reason };
   }
 
-  function setAside(bad: ReadonlyMap<Route, string>, desired: Desired): null {
+  function setAside(bad: ReadonlyMap<Route, string>, desired: Desired, portTaken = false): null {
     const until = clock.monotonic() + ASIDE_MS;
     for (const [{ name }, reason] of bad) {
-      aside.set(name, { structure: desired.structure.get(name) ?? '', reason, until });
+      const rejection = { name, reason, portTaken };
+      aside.set(name, { structure: desired.structure.get(name) ?? '', rejection, until });
     }
     return null;
   }

@@ -31,23 +31,27 @@ export function acceptRoutes(
 ): { accepted: Route[]; rejected: ApplyResult['rejected'] } {
   const { accepted, rejected } = checkRoutes(routes);
   const problem = (route: Route): string | null => {
-    const { publicPort } = route;
     const named = problemWithName(route.name);
     if (named !== null) return named;
-    if (publicPort === around.controlPort) return `port ${publicPort} is the platform’s own way to NGINX`;
     if (seen.names.includes(fileOf(route)) && !isOurs(fileOf(route), seen, around.trusted)) {
       return `${around.confDir}/${fileOf(route)} is somebody else’s file`;
     }
+    return null;
+  };
+  const portProblem = ({ publicPort }: Route): string | null => {
+    if (publicPort === around.controlPort) return `port ${publicPort} is the platform’s own way to NGINX`;
     if (seen.listening.has(publicPort) && !around.own.has(publicPort)) {
       return `port ${publicPort} is taken by another program`;
     }
     return null;
   };
-  const setAside = (route: Route, reason: string | null): boolean => {
-    if (reason !== null) rejected.push({ name: route.name, reason });
+  const setAside = (route: Route, reason: string | null, portTaken = false): boolean => {
+    if (reason !== null) rejected.push({ name: route.name, reason, portTaken });
     return reason === null;
   };
-  const possible = accepted.filter((route) => setAside(route, problem(route)));
+  const possible = accepted.filter(
+    (route) => setAside(route, problem(route)) && setAside(route, portProblem(route), true),
+  );
   // Those that are live come first.
   let room = around.most.ports - possible.filter((route) => around.own.has(route.publicPort)).length;
   const roomFor = ({ publicPort }: Route): boolean => around.own.has(publicPort) || room-- > 0;
