@@ -5,6 +5,7 @@ import { ask, route, type TestUpstream } from '../contracts/reverse-proxy.suppor
 import { eventually } from '../support/eventually.ts';
 import { bringUpFleet, type Fleet, fleetOrSkip } from './fleet.ts';
 import {
+  BEYOND_SPARES,
   CONF,
   foreign,
   type NginxLab,
@@ -65,7 +66,8 @@ describe('NGINX that something happens to', fleetOrSkip(), () => {
     test(`somebody else’s broken file is named, and ours live once it is mended, ${variant} the module`, async (t) => {
       const lab = await start(t, on());
       const [one, two] = [await app(t), await app(t)];
-      const [old, fresh] = [await lab.freePort(), await lab.freePort()];
+      const old = await lab.freePort();
+      const fresh = old + BEYOND_SPARES;
       assert.deepEqual(await lab.proxy.apply([route('old', old, [one])]), { rejected: [] });
       await foreign(t, on(), `${CONF}/monitoring.conf`, '# mine\nnonsense;\n');
       const { rejected } = await lab.proxy.apply([route('old', old, [one]), route('fresh', fresh, [one])]);
@@ -166,7 +168,8 @@ describe('NGINX that something happens to', fleetOrSkip(), () => {
     test(`a change that NGINX does not take over is taken back, ${variant} the module`, async (t) => {
       const lab = await start(t, on());
       const upstream = await app(t);
-      const [port, hidden] = [await lab.freePort(), await lab.freePort()];
+      const port = await lab.freePort();
+      const hidden = port + BEYOND_SPARES;
       await lab.proxy.apply([route('app', port, [upstream])]);
       // Bound, so that NGINX cannot have it, but not listening, so that nobody sees it before.
       const program = `socket(S,2,1,0);bind(S,pack("Sna4x8",2,${hidden},"\\0\\0\\0\\0"));open F,">/tmp/bound";print F $$;close F;sleep 600`;
@@ -189,7 +192,8 @@ describe('NGINX that something happens to', fleetOrSkip(), () => {
           route('late', hidden, [upstream]),
           route('other', other, [upstream]),
         ]);
-        assert.deepEqual(named.rejected, [{ name: 'late', reason: `port ${hidden} is taken by another program` }]);
+        const reason = `port ${hidden} is taken by another program`;
+        assert.deepEqual(named.rejected, [{ name: 'late', reason, portTaken: true }]);
         assert.equal(await text(on(), other), String(upstream.port));
       } finally {
         await shell(on(), 'kill $(cat /tmp/bound); rm /tmp/bound; chmod 640 /var/log/nginx/error.log');
@@ -201,7 +205,8 @@ describe('NGINX that something happens to', fleetOrSkip(), () => {
   test('workers whose first process was killed serve on, and NGINX starts anew once they are gone', async (t) => {
     const lab = await start(t, lua);
     const [one, two] = [await app(t), await app(t)];
-    const [port, late] = [await lab.freePort(), await lab.freePort()];
+    const port = await lab.freePort();
+    const late = port + BEYOND_SPARES;
     await lab.proxy.apply([route('app', port, [one])]);
     await shell(lua, 'kill -9 $(cat /run/nginx.pid)');
     const { rejected } = await lab.proxy.apply([route('app', port, [two]), route('late', late, [two])]);

@@ -3,6 +3,7 @@ import type { TestContext } from 'node:test';
 import { systemClock } from '../../src/adapters/clock/system.ts';
 import { createNginxProxy, type NginxProxyOptions } from '../../src/adapters/reverse-proxy/nginx/proxy.ts';
 import type { Log } from '../../src/ports/log.ts';
+import type { Route } from '../../src/ports/reverse-proxy.ts';
 import type { ReverseProxyLab } from '../contracts/reverse-proxy.contract.ts';
 import { ask, startUpstream, type TestUpstream } from '../contracts/reverse-proxy.support.ts';
 import { eventually } from '../support/eventually.ts';
@@ -61,6 +62,31 @@ export async function createNginxLab(
     },
   };
 }
+
+/**
+ * The same, where each route is at a spare port of NGINX's: `ground` is live beforehand, and files stay as they are for
+ * as long as NGINX can be told what is wanted.
+ */
+export async function createSpareLab(vm: FleetVm, gateway: string): Promise<NginxLab> {
+  const lab = await createNginxLab(vm, gateway, { filesAfterMs: 600_000, lookEveryMs: 600_000 });
+  const { proxy } = lab;
+  const ground: Route = { name: 'ground', publicPort: await lab.freePort(), upstreams: [], maxBodyBytes: 0, note: '' };
+  await proxy.apply([ground]);
+  return {
+    ...lab,
+    proxy: { ...proxy, apply: (routes) => proxy.apply([ground, ...routes]) },
+    async freePort() {
+      for (;;) {
+        const port = nextPort++;
+        if (await proxy.portFree(port)) return port;
+      }
+    },
+    holdPort: (port) => lab.holdPort(port + BEYOND_SPARES),
+  };
+}
+
+/** So far from a live port that NGINX does not keep it ready for a route to come. */
+export const BEYOND_SPARES = 300;
 
 /** Takes the Lua module out of a VM's NGINX. */
 export async function withoutLua(vm: FleetVm): Promise<void> {

@@ -4,7 +4,7 @@ import { reverseProxyContract } from '../contracts/reverse-proxy.contract.ts';
 import { sessionCookieContract } from '../contracts/reverse-proxy.cookies.ts';
 import { ask, route, startUpstream } from '../contracts/reverse-proxy.support.ts';
 import { bringUpFleet, type Fleet, fleetOrSkip } from './fleet.ts';
-import { createNginxLab, withoutLua } from './nginx-lab.ts';
+import { createNginxLab, createSpareLab, withoutLua } from './nginx-lab.ts';
 import type { FleetVm } from './vm.ts';
 
 describe('NGINX', fleetOrSkip(), () => {
@@ -23,6 +23,15 @@ describe('NGINX', fleetOrSkip(), () => {
   reverseProxyContract('NGINX with the Lua module', {
     create: () => createNginxLab(fleet.vms[0] as FleetVm, fleet.gateway),
     skip,
+  });
+
+  reverseProxyContract('NGINX with the Lua module, at its spare ports', {
+    create: () => createSpareLab(fleet.vms[0] as FleetVm, fleet.gateway),
+    skip,
+  });
+
+  sessionCookieContract('NGINX with the Lua module, at its spare ports', {
+    create: () => createSpareLab(fleet.vms[0] as FleetVm, fleet.gateway),
   });
 
   sessionCookieContract('NGINX with the Lua module', {

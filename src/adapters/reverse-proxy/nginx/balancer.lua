@@ -73,6 +73,33 @@ function module.balance(app, written)
   end
 end
 
+-- Which app has one of the spare ports, until NGINX has read the app's own file.
+local owners = { text = "" }
+
+function module.owner()
+  local text = said:get("ports") or ""
+  if owners.text ~= text then
+    owners = { text = text }
+    for port, app in text:gmatch("(%d+) ([^,]+)") do owners[port] = app end
+  end
+  return owners[ngx.var.server_port]
+end
+
+-- The same as above at a spare port; one that is nobody's is closed without a word.
+function module.enter_spare()
+  local app = module.owner()
+  if not app then return ngx.exit(444) end
+  return module.enter(app, "")
+end
+
+function module.admit_spare()
+  return module.admit(module.owner() or "", "")
+end
+
+function module.balance_spare()
+  return module.balance(module.owner() or "", "")
+end
+
 -- Apps may not set the cookie of the platform's own session.
 local function is_session(line)
   return line:find("^%s*avishkar_session%s*[=;]") or line:find("^%s*avishkar_session%s*$")
@@ -107,7 +134,7 @@ local function refuse(status, sentence)
 end
 
 -- POST: lines of fields with tabs between. `set APP REPLICAS HTML JSON`, `forget APP`, `only these` (whatever was not
--- set before is forgotten), `revision NAME` as the last.
+-- set before is forgotten), `ports PORT APP,…` (all of them, or `-`), `revision NAME` as the last.
 function module.change(token)
   if ngx.req.get_method() ~= "POST" or ngx.var.http_x_avishkar_token ~= token then return refuse(403, "not for you") end
   ngx.req.read_body()
@@ -127,6 +154,9 @@ function module.change(token)
         local app = key:match(" (.*)$")
         if app and not set[app] then said:delete(key) end
       end
+    elseif verb == "ports" then
+      local ok, problem = said:safe_set("ports", name)
+      if not ok then return refuse(507, problem) end
     elseif verb == "revision" then
       said:set("revision", name)
     else

@@ -3,17 +3,21 @@ import { AvkError } from '../../../domain/errors.ts';
 import type { Clock } from '../../../ports/clock.ts';
 import type { Log } from '../../../ports/log.ts';
 import type { ApplyResult, Rejection, Route } from '../../../ports/reverse-proxy.ts';
+import { checkRoutes } from '../route-check.ts';
 import { findCulprit, takenPort } from './blame.ts';
 import type { Control, Running } from './control.ts';
 import { createEndpoints } from './endpoints.ts';
-import { mainFileProblems, mostPorts } from './examine.ts';
 import { createLearner, type Learnt } from './learn.ts';
 import type { Changed, Machine, Place, Seen } from './machine.ts';
 import { checkConf } from './main-file.ts';
+import { mainFileProblems, mostPorts } from './main-file-advice.ts';
 import { acceptRoutes, type Difference, difference, filesToTest, isEmpty, isOurs, portsOnDisk, sumOf } from './plan.ts';
 import { isSudoRefusal, readRefusal, sudoProblem } from './refusal.ts';
 import { type Desired, fileOf, readControl, renderAll } from './render.ts';
 import type { ControlSpec } from './shared-text.ts';
+import { earlyPorts, renewSpares } from './spare.ts';
+import { readSpares } from './spare-conf.ts';
+import { createWords } from './words.ts';
 
 export interface KeeperOptions {
   machine: Machine;
@@ -30,9 +34,16 @@ export interface KeeperOptions {
 /** Brings NGINX to what is wanted. One call at a time. */
 export interface Keeper {
   keep(routes: readonly Route[]): Promise<ApplyResult>;
+  /**
+   * Makes live what NGINX can be told without reading its files: other replicas, and routes at spare ports. Null when
+   * that is not all that is wanted. Files are as they were: `keep` is to follow.
+   */
+  tell(routes: readonly Route[]): Promise<ApplyResult | null>;
   /** What is live, by route name; as far as this keeper has brought it about. */
   readonly live: ReadonlyMap<string, Route>;
   readonly controlPort: number;
+  /** Ports that NGINX listens on for routes to come. */
+  readonly spares: readonly number[];
   /** Where NGINX writes, as far as it is known. */
   place(): Place;
 }
@@ -51,6 +62,7 @@ interface Try {
   at: ControlSpec;
   accepted: Route[];
   rejected: Rejection[];
+  spares: number[];
   desired: Desired;
   change: Difference;
 }
@@ -60,22 +72,31 @@ const ASIDE_MS = 30_000;
 /** The same for a change that was put in place and then not taken over. */
 const HOLD_MS = 30_000;
 const CONTROL_PORTS = 16;
+/** After one of the spare ports could not be had, there are none for so long. */
+const WITHOUT_SPARES_MS = 10 * 60_000;
 
 export function createKeeper(options: KeeperOptions): Keeper {
   const { machine, control, clock, log, confDir } = options;
   const learner = createLearner(options);
   const endpoints = createEndpoints(control);
+  const words = createWords(machine.name, log);
   const trusted = new Map<string, string>();
   const live = new Map<string, Route>();
   /** Hash of what is live of each route; see `Desired`. */
   const structure = new Map<string, string>();
   const aside = new Map<string, { structure: string; rejection: Rejection; until: number }>();
-  const advised = new Set<string>();
   let held: { generation: string; until: number; reason: string } | null = null;
+  /** What NGINX has read last, as far as this keeper had it do so. */
+  let generation: string | null = null;
+  let spares: number[] | null = null;
+  let withoutSparesUntil = 0;
+  /** Spare ports that are some route's, by its name; also for a while after NGINX has read the file of that. */
+  let early: ReadonlyMap<string, number> = new Map();
+  /** Names of files in NGINX's folder that are not the platform's. */
+  let foreign: ReadonlySet<string> = new Set();
   let spec: ControlSpec | null = null;
   /** Whether NGINX has answered at `spec`. */
   let met = false;
-  let said = '';
 
   async function keep(routes: readonly Route[]): Promise<ApplyResult> {
     // Each round sets a route aside, or learns anew what NGINX can do.
@@ -90,9 +111,11 @@ export function createKeeper(options: KeeperOptions): Keeper {
         const [sentence] = mainFileProblems(learnt.main, confDir, routes.length);
         throw new AvkError('AVK_SERVICE_UNAVAILABLE', `On ${machine.name}, ${sentence}`);
       }
-      advise(learnt, routes.length);
+      words.advise(mainFileProblems(learnt.main, confDir, routes.length));
       const result = await attempt(routes, learnt, seen);
-      if (result !== null) return report(result);
+      if (result === null) continue;
+      words.refuse(result.rejected, result.notice);
+      return { rejected: result.rejected };
     }
     throw new AvkError('AVK_SERVICE_UNAVAILABLE', `NGINX on ${machine.name} refuses one file after another.`);
   }
@@ -112,14 +135,14 @@ export function createKeeper(options: KeeperOptions): Keeper {
       return withoutReload(now, held.reason);
     }
     held = null;
-    for (const { file, how } of change.tampered) tell(file, how);
+    for (const { file, how } of change.tampered) words.putBack(`${confDir}/${file}`, how);
     if (seen.master === null && running) {
       await put(now);
       return withoutReload(now, orphans());
     }
     if (seen.master !== null && running?.generation === desired.generation && !change.unsure) {
       await put(now);
-      await endpoints.say(now.at, running, learnt.variant, now.accepted);
+      await say(now, running);
       settle(now);
       return { rejected: now.rejected };
     }
@@ -152,9 +175,20 @@ export function createKeeper(options: KeeperOptions): Keeper {
   ): Try {
     const own = running ? portsOnDisk(seen) : new Set<number>();
     if (running) for (const route of live.values()) own.add(route.publicPort);
+    if (running) for (const port of spares ?? readSpares(seen.shared)) own.add(port);
     const most = mostPorts(learnt.main);
     const checked = acceptRoutes(routes, seen, { trusted, own, controlPort: at.port, confDir, most });
-    const all = renderAll(checked.accepted, learnt.variant, learnt.shared, at);
+    const ready = learnt.variant === 'lua' && clock.monotonic() >= withoutSparesUntil;
+    const current = spares ?? readSpares(seen.shared);
+    const ports = ready
+      ? renewSpares({
+          current: running ? current : [],
+          routes: checked.accepted,
+          taken: (port) => port === at.port || seen.written.has(port) || (seen.listening.has(port) && !own.has(port)),
+          room: most.ports - checked.accepted.length,
+        })
+      : [];
+    const all = renderAll(checked.accepted, learnt.variant, learnt.shared, at, ports);
     const rejected = [...checked.rejected];
     const accepted = checked.accepted.filter((route) => {
       const before = aside.get(route.name);
@@ -164,37 +198,43 @@ export function createKeeper(options: KeeperOptions): Keeper {
       return false;
     });
     const whole = accepted.length === checked.accepted.length;
-    const desired = whole ? all : renderAll(accepted, learnt.variant, learnt.shared, at);
+    const desired = whole ? all : renderAll(accepted, learnt.variant, learnt.shared, at, ports);
     const change = difference(desired, learnt.shared, seen, trusted);
-    return { learnt, seen, running, at, accepted, rejected, desired, change };
+    return { learnt, seen, running, at, accepted, rejected, spares: ports, desired, change };
   }
 
   /** After NGINX was told to read its files, or was started. */
   async function finish(changed: Changed, then: 'reload' | 'start', now: Try): Promise<Result | null> {
-    const { learnt, at, accepted, desired, rejected } = now;
+    const { at, accepted, desired, rejected } = now;
     const running = changed.outcome === 'live' ? await control.running(at) : null;
     if (running?.generation === desired.generation) {
       met = true;
-      await endpoints.say(at, running, learnt.variant, accepted);
+      await say(now, running);
       settle(now);
       if (then === 'start') log.warn({ machine: machine.name }, 'NGINX did not run and was started');
       else log.info({ machine: machine.name, routes: accepted.length }, 'NGINX has read its files anew');
       return { rejected };
     }
-    const words = readRefusal(changed.said, confDir);
+    const refusal = readRefusal(changed.said, confDir);
     // Somebody else is at the files at this very moment: once more, with what is there now.
     if (then === 'reload' && !(await isAsPut(now))) return null;
     // What was started stays: nothing is live that it could harm.
     if (then === 'reload') await machine.revert();
-    const port = takenPort(words);
+    const port = takenPort(refusal);
     const taken = port === null ? undefined : accepted.find((route) => route.publicPort === port);
     if (taken) return setAside(new Map([[taken, `port ${port} is taken by another program`]]), desired, true);
+    if (now.spares.some((each) => !spares?.includes(each))) {
+      // It may be one of the new ones that somebody else has bound; they are a convenience.
+      withoutSparesUntil = clock.monotonic() + WITHOUT_SPARES_MS;
+      log.warn({ machine: machine.name, reason: refusal.sentence }, 'NGINX is tried without spare ports');
+      return null;
+    }
     if (then === 'start') {
-      const sentence = `NGINX on ${machine.name} does not start: ${words.sentence || changed.said || 'it gives no reason'}`;
+      const sentence = `NGINX on ${machine.name} does not start: ${refusal.sentence || changed.said || 'it gives no reason'}`;
       throw new AvkError('AVK_SERVICE_UNAVAILABLE', sentence);
     }
     if (changed.outcome === 'not running') return null;
-    const reason = `NGINX goes on with what was live before: ${words.sentence || 'it did not take the change over'}`;
+    const reason = `NGINX goes on with what was live before: ${refusal.sentence || 'it did not take the change over'}`;
     held = { generation: desired.generation, until: clock.monotonic() + HOLD_MS, reason };
     return withoutReload(now, reason);
   }
@@ -239,8 +279,11 @@ export function createKeeper(options: KeeperOptions): Keeper {
   /** What can be live while NGINX does not read its files: replicas, where they can be said. */
   async function withoutReload(now: Try, reason: string): Promise<Result> {
     const { at, running, learnt, accepted, desired, rejected } = now;
-    const same = accepted.filter((route) => structure.get(route.name) === desired.structure.get(route.name));
-    if (running) await endpoints.say(at, running, learnt.variant, same);
+    const told = running?.generation === generation ? early : new Map<string, number>();
+    const same = accepted.filter(
+      ({ name, publicPort }) => structure.get(name) === desired.structure.get(name) || told.get(name) === publicPort,
+    );
+    if (running) await endpoints.say(at, running, learnt.variant, same, early);
     for (const route of same) live.set(route.name, route);
     const late = accepted.filter((route) => !same.includes(route));
     return { rejected: [...rejected, ...late.map(({ name }) => ({ name, reason, portTaken: false }))], notice: reason };
@@ -266,8 +309,37 @@ export function createKeeper(options: KeeperOptions): Keeper {
     for (const [name, text] of learnt.shared.files) trusted.set(`.avishkar/${name}`, sumOf(text));
   }
 
-  function settle({ desired, accepted, learnt }: Try): void {
+  /** Also whose the spare ports were: workers that finish may not have read the files. */
+  async function say({ at, learnt, accepted }: Try, running: Running): Promise<void> {
+    early = new Map(
+      [...early].filter(([name, port]) => accepted.some((each) => each.name === name && each.publicPort === port)),
+    );
+    await endpoints.say(at, running, learnt.variant, accepted, early);
+  }
+
+  async function tell(routes: readonly Route[]): Promise<ApplyResult | null> {
+    const learnt = learner.known();
+    const { accepted, rejected } = checkRoutes(routes);
+    if (learnt?.variant !== 'lua' || !spec || held || rejected.length > 0) return null;
+    if (routes.some((route) => aside.has(route.name) || foreign.has(fileOf(route)))) return null;
+    const read = new Map([...live].filter(([name]) => structure.has(name)));
+    const ports = earlyPorts(accepted, read, spares ?? []);
+    if (ports === null) return null;
+    const running = await control.running(spec);
+    // Else somebody has told NGINX to read its files, or has started it anew.
+    if (running === null || running.generation !== generation) return null;
+    early = new Map([...early].filter(([name]) => read.has(name)).concat([...ports]));
+    await endpoints.say(spec, running, learnt.variant, accepted, early);
+    live.clear();
+    for (const route of accepted) live.set(route.name, route);
+    return { rejected };
+  }
+
+  function settle({ desired, accepted, learnt, seen, spares: ports }: Try): void {
+    generation = desired.generation;
+    spares = ports;
     trust(desired, learnt);
+    foreign = new Set(seen.names.filter((name) => !isOurs(name, seen, trusted)));
     structure.clear();
     live.clear();
     for (const [name, sum] of desired.structure) structure.set(name, sum);
@@ -280,39 +352,15 @@ export function createKeeper(options: KeeperOptions): Keeper {
     return `NGINX’s first process on ${machine.name} is gone and its workers go on with what they had; as root, \`pkill -x nginx\` ends them, and NGINX is started again`;
   }
 
-  function tell(file: string, how: 'edited' | 'deleted'): void {
-    const sentence = how === 'deleted' ? 'was deleted' : 'was changed by hand';
-    log.warn(
-      { machine: machine.name, file: `${confDir}/${file}` },
-      `a file of the platform’s ${sentence} and is put back`,
-    );
-  }
-
-  /** Says once what is not as wanted. */
-  function report({ rejected, notice }: Result): ApplyResult {
-    const others = rejected.filter(({ reason }) => reason !== notice);
-    const text = [notice ?? '', ...others.map(({ name, reason }) => `${name}: ${reason}`)].join('\n');
-    if (text !== said && notice) log.warn({ machine: machine.name, reason: notice }, 'NGINX cannot be changed');
-    for (const { name, reason } of text === said ? [] : others) {
-      log.warn({ machine: machine.name, app: name, reason }, 'NGINX does not serve a route');
-    }
-    said = text;
-    return { rejected };
-  }
-
-  /** Says once what the main file lacks; it is the operator's. */
-  function advise({ main }: Learnt, routes: number): void {
-    for (const sentence of mainFileProblems(main, confDir, routes)) {
-      if (!advised.has(sentence)) log.warn({ machine: machine.name }, sentence);
-      advised.add(sentence);
-    }
-  }
-
   return {
     keep,
+    tell,
     live,
     get controlPort() {
       return spec?.port ?? options.controlPort;
+    },
+    get spares() {
+      return spares ?? [];
     },
     place: () => learner.place(),
   };

@@ -17,6 +17,8 @@ export interface Learnt {
 export interface Learner {
   /** Asks the machine only when nothing is known yet. */
   learn(): Promise<Learnt>;
+  /** The same without asking; null when nothing is known yet. */
+  known(): Learnt | null;
   /** What is known may no longer hold. */
   forget(): void;
   /** Where NGINX writes, as far as it was learnt; asks nobody. */
@@ -78,6 +80,7 @@ export function createLearner(options: {
       if (refusal === null || lacksLua(refusal)) known = learnt;
       return learnt;
     },
+    known: () => known,
     forget() {
       known = null;
     },

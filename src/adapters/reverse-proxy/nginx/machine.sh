@@ -54,6 +54,7 @@ look() {
   section sums; sha256sum -- /dev/null "$@" .avishkar/*.inc .avishkar/*.lua 2> /dev/null
   section heads; awk 'FNR == 1 { print FILENAME "\t" $0 }' /dev/null "$@"
   section listening; cat /proc/net/tcp /proc/net/tcp6 2> /dev/null | awk '$4 == "0A" { print $2 }'
+  section written; grep -Rhsow --exclude=00-avishkar.conf --exclude-dir=.avishkar 'listen[[:space:]][^;{]*' "$(dirname "$main")"
   section main; main_sum
   section shared; cat 00-avishkar.conf 2> /dev/null
 }
@@ -62,8 +63,6 @@ facts() {
   section main; cat "$main"
   section sum; main_sum
   section version; [ ! -x "$program" ] || "$program" -V 2>&1
-  section writable; [ ! -w "$conf" ] || echo yes
-  section user; id -un
   # What is included by a relative path has to be found from the file that is tested, too.
   if mkdir -p "$work" 2> /dev/null; then
     for each in "$(dirname "$main")"/*; do
@@ -71,17 +70,6 @@ facts() {
     done
   fi
 }
-
-# Which of the commands that are needed the platform's user may not run.
-rights() {
-  section refused
-  [ "$(id -u)" != 0 ] || return 0
-  may "$program"
-  may "$program" -t -c "$work/check.conf"
-  may "$program" -s reload
-  [ ! -d /run/systemd/system ] || may /usr/bin/systemctl start nginx
-}
-may() { sudo -n -l "$@" > /dev/null 2>&1 || echo "$@"; }
 
 # Takes a tar: new/ (files for the folder), shared/ (for the platform's own), check.conf, and the lists `removed` and
 # `replaced`, a name a line.
@@ -160,7 +148,6 @@ connected() { # ADDRESSES
 case $verb in
   look) look ;;
   facts) facts ;;
-  rights) rights ;;
   check) lock; unpack; check ;;
   # Only if NGINX would take it.
   change)

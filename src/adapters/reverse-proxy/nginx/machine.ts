@@ -19,6 +19,8 @@ export interface Seen {
   heads: Map<string, string>;
   /** Ports on which any program of the machine listens. */
   listening: Set<number>;
+  /** Ports that any file of NGINX's but the shared one has it listen on, whether it has read that or not. */
+  written: Set<number>;
   /** Hash of the main file and the list of modules. */
   main: string;
   /** Text of the shared file, empty without one. */
@@ -31,10 +33,6 @@ export interface Facts {
   sum: string;
   /** What `nginx -V` prints; empty when there is no NGINX. */
   version: string;
-  /** Whether the folder can be written. */
-  writable: boolean;
-  /** Who the platform is on the machine. */
-  user: string;
 }
 
 /** A change of the folder. */
@@ -89,8 +87,6 @@ export interface Machine {
   /** Absolute path of the platform's own folder. */
   readonly folder: string;
   facts(): Promise<Facts>;
-  /** Commands that the platform's user may not run, though NGINX needs them. */
-  refusedCommands(): Promise<string[]>;
   look(at: Place): Promise<Seen>;
   /** Tests the change. Resolves with NGINX's words when it is bad, with null when it is good. */
   check(change: Change): Promise<string | null>;
@@ -154,11 +150,8 @@ export function createMachine(options: MachineOptions): Machine {
         main: found.get('main') ?? '',
         sum: (found.get('sum') ?? '').slice(0, 64),
         version: (found.get('version') ?? '').trim(),
-        writable: found.get('writable') === 'yes\n',
-        user: (found.get('user') ?? '').trim(),
       };
     },
-    refusedCommands: async () => ((await call('rights', [])).get('refused') ?? '').split('\n').filter(Boolean),
     look: async ({ pidFile }) => readSeen(await call('look', [], { pidFile })),
     check: async (change) =>
       refusalOf((await call('check', [], { stdin: await bundle(change), ms: CHANGE_MS })).get('check')),
@@ -210,9 +203,16 @@ function readSeen(found: Map<string, string>): Seen {
     sums: new Map(lines('sums').map((line) => [line.slice(66), line.slice(0, 64)])),
     heads: new Map(lines('heads').map((line) => line.split(/\t(.*)/s, 2) as [string, string])),
     listening: new Set(lines('listening').map((address) => Number.parseInt(address.split(':')[1] ?? '0', 16))),
+    written: new Set(lines('written').flatMap(portWritten)),
     main: (found.get('main') ?? '').slice(0, 64),
     shared: found.get('shared') ?? '',
   };
+}
+
+/** `listen 80 default_server`, `listen [::]:443 ssl`; nothing of `listen unix:/run/site`. */
+export function portWritten(directive: string): number[] {
+  const port = /^listen\s+(?:\S+:)?(\d+)(?:\s|$)/.exec(directive)?.[1];
+  return port === undefined ? [] : [Number(port)];
 }
 
 /** The change as a tar: one call puts any number of files. */

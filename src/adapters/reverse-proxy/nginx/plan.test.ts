@@ -18,7 +18,14 @@ function seen(files: ReadonlyMap<string, string>, extra = shared.files, listenin
   const sums = new Map([...files].map(([name, text]) => [name, sumOf(text)]));
   for (const [name, text] of extra) sums.set(`.avishkar/${name}`, sumOf(text));
   const heads = new Map([...files].map(([name, text]) => [name, text.split('\n')[0] ?? '']));
-  const state = { master: 1, workers: [2], main: '', shared: '', listening: new Set(listening) };
+  const state = {
+    master: 1,
+    workers: [2],
+    main: '',
+    shared: '',
+    listening: new Set(listening),
+    written: new Set<number>(),
+  };
   return { ...state, names: [...files.keys()], sums, heads };
 }
 
@@ -81,7 +88,7 @@ test('ports beyond those that NGINX has connections for are set aside, live ones
     accepted.map(({ publicPort }) => publicPort),
     [2000, 2001],
   );
-  assert.deepEqual(rejected, [{ name: 'app-2002', reason: 'no room' }]);
+  assert.deepEqual(rejected, [{ name: 'app-2002', reason: 'no room', portTaken: false }]);
 });
 
 test('routes are accepted only where nobody else is', () => {

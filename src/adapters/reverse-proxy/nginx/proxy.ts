@@ -5,7 +5,6 @@ import type { Log } from '../../../ports/log.ts';
 import type { ApplyResult, ReverseProxy, Route } from '../../../ports/reverse-proxy.ts';
 import { createControl } from './control.ts';
 import { createDrainWatch } from './drain-watch.ts';
-import { examine } from './examine.ts';
 import { createKeeper } from './keeper.ts';
 import { createMachine } from './machine.ts';
 
@@ -24,18 +23,15 @@ export interface NginxProxyOptions {
   controlPort?: number;
   /** How often NGINX and its files are looked at. Default 5 s. */
   lookEveryMs?: number;
-}
-
-export interface NginxProxy extends ReverseProxy {
-  /** What the machine lacks to be the balancer: sentences that say what to do, with the exact line. Empty: nothing. */
-  examine(): Promise<string[]>;
+  /** How long other changes may join one that NGINX was told, before it is in its files, too. Default 1 s. */
+  filesAfterMs?: number;
 }
 
 /**
  * NGINX on the balancer's machine, through its Host alone: one file per route in NGINX's folder, which stays when the
  * proxy is closed. Replicas of a route change without a reload where NGINX has the Lua module.
  */
-export function createNginxProxy(options: NginxProxyOptions): NginxProxy {
+export function createNginxProxy(options: NginxProxyOptions): ReverseProxy {
   const { host, clock, log } = options;
   const confDir = options.confDir ?? '/etc/nginx/conf.d';
   const mainFile = options.mainFile ?? '/etc/nginx/nginx.conf';
@@ -47,12 +43,18 @@ export function createNginxProxy(options: NginxProxyOptions): NginxProxy {
     controlPort: options.controlPort ?? 1989,
   });
   const drains = createDrainWatch({ machine, clock, log, keeper });
-  let wanted: Route[] | null = null;
+  const lookEveryMs = options.lookEveryMs ?? 5000;
+  /** Of the last call. */
+  let wanted: Route[] = [];
+  /** Of the last call that was brought about, or was tried to be; null before the first. */
+  let brought: Route[] | null = null;
   let queued: Promise<ApplyResult> | null = null;
   let idle: Promise<void> = Promise.resolve();
   let closed = false;
   let timer: Timer | null = null;
   let trouble = '';
+  /** Whether NGINX was told what is not in its files yet. */
+  let behind = false;
 
   function exclusive<T>(work: () => Promise<T>): Promise<T> {
     const result = idle.then(work);
@@ -63,11 +65,31 @@ export function createNginxProxy(options: NginxProxyOptions): NginxProxy {
     return result;
   }
 
+  async function keep(routes: readonly Route[]): Promise<ApplyResult> {
+    const result = await keeper.keep(routes);
+    behind = false;
+    return result;
+  }
+
+  /** At once where NGINX can be told; its files follow soon. */
+  async function bring(routes: Route[]): Promise<ApplyResult> {
+    brought = routes;
+    const told = await keeper.tell(routes);
+    if (told === null) return keep(routes);
+    if (!behind) lookIn(options.filesAfterMs ?? 1000);
+    behind = true;
+    return told;
+  }
+
+  function lookIn(ms: number): void {
+    timer?.cancel();
+    if (!closed) timer = clock.after(ms, look, { background: true });
+  }
+
   /** NGINX and its files as they were left, whatever happened to them. */
   async function look(): Promise<void> {
     try {
-      // Calls that wait look anyway.
-      await exclusive(async () => wanted && !queued && !closed && (await keeper.keep(wanted)));
+      await exclusive(async () => brought && !closed && (await keep(brought)));
       if (trouble !== '') log.info({ machine: host.name }, 'NGINX can be cared for again');
       trouble = '';
     } catch (error) {
@@ -75,7 +97,7 @@ export function createNginxProxy(options: NginxProxyOptions): NginxProxy {
       if (reason !== trouble) log.warn({ machine: host.name, reason }, 'NGINX cannot be cared for at the moment');
       trouble = reason;
     }
-    if (!closed) timer = clock.after(options.lookEveryMs ?? 5000, look, { background: true });
+    lookIn(lookEveryMs);
   }
 
   return {
@@ -88,23 +110,25 @@ export function createNginxProxy(options: NginxProxyOptions): NginxProxy {
       // One that waits takes the newest with it, for all that asked meanwhile.
       queued ??= exclusive(() => {
         queued = null;
-        return keeper.keep(wanted ?? []);
+        return bring(wanted);
       });
-      timer ??= clock.after(options.lookEveryMs ?? 5000, look, { background: true });
+      if (timer === null) lookIn(lookEveryMs);
       return queued;
     },
     drained: (upstream, deadlineMs) => drains.drained(upstream, deadlineMs),
     async portFree(port) {
       if (port === keeper.controlPort) return false;
       for (const route of keeper.live.values()) if (route.publicPort === port) return true;
-      return host.portFree(port);
+      return keeper.spares.includes(port) || host.portFree(port);
     },
-    examine: () =>
-      exclusive(() => examine({ machine, confDir, mainFile, program, routes: wanted?.length ?? keeper.live.size })),
     async close() {
       closed = true;
       timer?.cancel();
       await idle;
+      if (!behind || !brought) return;
+      await keep(brought).catch((error) =>
+        log.warn({ machine: host.name, reason: messageOf(error) }, 'NGINX’s files are not as wanted'),
+      );
     },
   };
 }

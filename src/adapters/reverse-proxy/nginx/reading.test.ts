@@ -4,9 +4,9 @@ import fc from 'fast-check';
 import { route } from '../../../../test/contracts/reverse-proxy.support.ts';
 import { findBad, findCulprit, takenPort } from './blame.ts';
 import { parseConf } from './conf-text.ts';
-import { mainFileProblems, sudoLine } from './examine.ts';
-import { kernelAddress, sections } from './machine.ts';
+import { kernelAddress, portWritten, sections } from './machine.ts';
 import { checkConf, readMainFile } from './main-file.ts';
+import { mainFileProblems } from './main-file-advice.ts';
 import { lacksLua, readRefusal } from './refusal.ts';
 
 const CONF = '/etc/nginx/conf.d';
@@ -63,10 +63,6 @@ test('what the main file lacks is said with the line to write', () => {
   const good = `worker_rlimit_nofile 32768; worker_shutdown_timeout 10m; events { worker_connections 16384; }\n${MAIN.replace(/events.*/, '')}`;
   assert.deepEqual(mainFileProblems(readMainFile('/etc/nginx/nginx.conf', good, CONF), CONF, 5000), []);
   assert.match(mainFileProblems(readMainFile('/x', good, CONF), CONF, 20_000)[0] ?? '', /worker_connections 32768;/);
-  assert.match(
-    sudoLine('avishkar', '/usr/sbin/nginx', CONF),
-    /^avishkar ALL=\(root\) NOPASSWD: \/usr\/sbin\/nginx "", /,
-  );
 });
 
 test('NGINX’s refusals are understood', () => {
@@ -138,6 +134,19 @@ test('addresses are written as the kernel writes them', () => {
   assert.equal(kernelAddress('fe80::1:2', 1), '000080FE000000000000000002000100:0001');
   assert.equal(kernelAddress('2001:db8::', 1), 'B80D0120000000000000000000000000:0001');
   assert.equal(kernelAddress('::ffff:10.0.0.1', 1), '0000000000000000FFFF00000100000A:0001');
+});
+
+test('ports that files have NGINX listen on are read', () => {
+  for (const [directive, ports] of [
+    ['listen 80 default_server', [80]],
+    ['listen\t[::]:443 ssl http2', [443]],
+    ['listen 127.0.0.1:8080', [8080]],
+    ['listen *:2001', [2001]],
+    ['listen unix:/run/site.sock', []],
+    ['listen localhost', []],
+  ] as const) {
+    assert.deepEqual(portWritten(directive), ports, directive);
+  }
 });
 
 test('sections are read as they were printed', () => {

@@ -45,5 +45,8 @@ export function lacksLua(text: string): boolean {
 
 export function sudoProblem(machine: string, text: string): AvkError {
   const sentence = text.split('\n').find((line) => line.startsWith('sudo: ')) ?? text;
-  return new AvkError('AVK_SERVICE_UNAVAILABLE', `The platform’s user may not run NGINX on ${machine} (${sentence}).`);
+  return new AvkError(
+    'AVK_SERVICE_UNAVAILABLE',
+    `The platform’s user may not run NGINX on ${machine} (${sentence}); avishkar nodes check ${machine} says which line sudo lacks.`,
+  );
 }

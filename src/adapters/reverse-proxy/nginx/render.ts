@@ -2,17 +2,14 @@ import { createHash } from 'node:crypto';
 import { namePattern } from '../../../domain/names.ts';
 import type { Route, Upstream } from '../../../ports/reverse-proxy.ts';
 import { htmlInConf, jsonInConf, jsonText } from './escape.ts';
-import { type ControlSpec, luaCall, type SharedText, sharedConf, type Variant } from './shared-text.ts';
+import { type ControlSpec, KEPT, luaCall, type SharedText, sharedConf, type Variant } from './shared-text.ts';
+import { spareServer } from './spare-conf.ts';
 
 /** The shared file comes first in the folder, and no app can be called so. */
 export const SHARED_FILE = '00-avishkar.conf';
 
 /** NGINX reads no word of more than 4 KiB, and each character may take ten. */
 const MAX_NOTE = 250;
-
-/** Idle connections to an app, of each worker, and how long: below the shortest default of app servers in use (2 s). */
-const KEPT_CONNECTIONS = 32;
-const KEPT_MS = 1500;
 
 /** Why no file can be made of the route, or null. */
 export function problemWithName(name: string): string | null {
@@ -76,9 +73,7 @@ function upstreamBlock(route: Route, shared: SharedText): string {
   if (lines.length === 0) lines.push('    server 0.0.0.1:1;\n');
   const choose = `    balancer_by_lua_block { ${luaCall(shared, `balance("${route.name}", "${listOf(route)}")`)} }\n`;
   return `upstream ${serversOf(route)} {
-${lines.join('')}${lua ? choose : ''}    keepalive ${KEPT_CONNECTIONS};
-    keepalive_timeout ${KEPT_MS}ms;
-}
+${lines.join('')}${lua ? choose : ''}${KEPT}}
 `;
 }
 
@@ -120,6 +115,7 @@ export function renderAll(
   variant: Variant,
   shared: SharedText,
   control: ControlSpec,
+  spares: readonly number[] = [],
 ): Desired {
   const files = new Map<string, string>();
   const structure = new Map<string, string>();
@@ -130,8 +126,10 @@ export function renderAll(
     structure.set(route.name, sha(bare));
   }
   const all = [...structure].sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, each]) => `${name} ${each}`);
-  const generation = sha([variant, sha(sharedConf(variant, shared, control, '')), ...all].join('\n')).slice(0, 16);
-  files.set(SHARED_FILE, withHead('the platform', sharedConf(variant, shared, control, generation)));
+  const conf = (generation: string): string =>
+    sharedConf({ variant, shared, control, generation, spares: spareServer(spares, shared) });
+  const generation = sha([variant, sha(conf('')), ...all].join('\n')).slice(0, 16);
+  files.set(SHARED_FILE, withHead('the platform', conf(generation)));
   return { files, structure, generation };
 }
 

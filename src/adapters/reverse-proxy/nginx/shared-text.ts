@@ -21,6 +21,9 @@ export interface SharedText {
   lua: string | null;
 }
 
+/** Idle connections to an app, of each worker, and how long: below the shortest default of app servers in use (2 s). */
+export const KEPT = '    keepalive 32;\n    keepalive_timeout 1500ms;\n';
+
 const hash = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 12);
 
 /** What every way to an app says. Own `proxy_set_header` lines end the inheritance of an operator's. */
@@ -184,9 +187,19 @@ export interface ControlSpec {
   token: string;
 }
 
-/** The one file of the platform beside those of the routes. `generation`: what the server answers by once it is live. */
-export function sharedConf(variant: Variant, shared: SharedText, control: ControlSpec, generation: string): string {
-  const body = `${STREAMED_MAPS}
+/**
+ * The one file of the platform beside those of the routes. `generation`: what the server answers by once it is live;
+ * `spares`: the server for routes to come, if there is one.
+ */
+export function sharedConf(options: {
+  variant: Variant;
+  shared: SharedText;
+  control: ControlSpec;
+  generation: string;
+  spares: string;
+}): string {
+  const { variant, shared, control, generation, spares } = options;
+  return `${STREAMED_MAPS}
 ${COOKIE_MAPS}
 ${PAGES_MAPS}
 ${variant === 'lua' ? LUA_MEMORY : ''}server {
@@ -202,8 +215,7 @@ ${variant === 'lua' ? LUA_MEMORY : ''}server {
     client_max_body_size 8m;
 ${controlLocations(shared, control, generation)}
 }
-`;
-  return body;
+${spares}`;
 }
 
 function controlLocations(shared: SharedText, control: ControlSpec, generation: string): string {
