@@ -51,13 +51,12 @@ describe('an operator takes machines in and lets go of them in the browser', { s
       await admin
         .dialog()
         .getByRole('alert')
-        .getByText(/VM2 cannot be taken in/)
+        .getByText(/VM2 cannot be taken in yet/)
         .waitFor();
       await admin
         .dialog()
         .getByRole('alert')
-        .getByText(/docker/)
-        .first()
+        .getByText(/sudo usermod --append --groups docker/)
         .waitFor();
       await inspect(admin, 'the form for a machine');
     }),

@@ -29,6 +29,7 @@ describe('the history of the machines', () => {
   const machine = (name: string, cpuPercent: number, state: Observed['state'] = 'ready'): Observed => ({
     name,
     state,
+    lastSeen: 0,
     cpuPercent,
     memoryPercent: cpuPercent / 2,
     diskPercent: 60,
@@ -74,6 +75,8 @@ describe('the history of the machines', () => {
 
   test('a sample of every machine that answers is stored every 10 s', async () => {
     observed = [machine('VM1', 10), machine('VM2', 20, 'draining'), machine('VM3', 99, 'lost')];
+    // Taken in a moment ago.
+    observed.push({ ...machine('VM4', 0), lastSeen: null });
     history.start();
     await clock.advance(35 * SECOND);
     history.stop();

@@ -18,6 +18,8 @@ import {
 export interface Observed {
   name: string;
   state: NodeState;
+  /** Null before the first sample. */
+  lastSeen: number | null;
   cpuPercent: number;
   memoryPercent: number;
   diskPercent: number;
@@ -50,12 +52,12 @@ export function createNodeHistory<Tables extends HistoryTables>(options: NodeHis
   let timer: Timer | null = null;
   let stopped = false;
 
-  /** Of a machine that is lost nothing is known: what it looked like last would be a lie from then on. */
+  /** Nothing is known of a machine that has not answered yet, or is lost: what it looked like last would be a lie. */
   function samples(): Sample[] {
     const at = clock.now();
     return options
       .observe()
-      .filter(({ state }) => state !== 'lost')
+      .filter(({ state, lastSeen }) => state !== 'lost' && lastSeen !== null)
       .map(({ name, cpuPercent, memoryPercent, diskPercent }) => ({
         node: name,
         at,

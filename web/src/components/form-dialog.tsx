@@ -1,5 +1,5 @@
 import { Button, Group, Stack } from '@mantine/core';
-import type { FormEvent, ReactNode } from 'react';
+import { type FormEvent, type ReactNode, useEffect, useRef } from 'react';
 import { ApiError } from '../api/client.ts';
 import { Dialog } from './dialog.tsx';
 import { ProblemNotice } from './problem.tsx';
@@ -11,13 +11,23 @@ interface Props {
   yes: string;
   busy: boolean;
   error: unknown;
+  /** What went wrong, in words of the form; default the platform's own. */
+  problem?: (error: unknown) => ReactNode;
   disabled?: boolean;
   onSubmit: () => void;
   children: ReactNode;
 }
 
+const ordinary = (error: unknown): ReactNode => <ProblemNotice error={error} />;
+
 /** A small form in a dialog. */
-export function FormDialog({ opened, onClose, title, yes, busy, error, disabled = false, onSubmit, children }: Props) {
+export function FormDialog({ disabled = false, problem = ordinary, ...props }: Props) {
+  const { opened, onClose, title, yes, busy, error, onSubmit, children } = props;
+  const notice = useRef<HTMLDivElement>(null);
+  // Also where the form is longer than the screen.
+  useEffect(() => {
+    if (error !== null) notice.current?.scrollIntoView({ block: 'nearest' });
+  }, [error]);
   function submit(event: FormEvent): void {
     event.preventDefault();
     if (!disabled) onSubmit();
@@ -27,7 +37,7 @@ export function FormDialog({ opened, onClose, title, yes, busy, error, disabled 
       <form onSubmit={submit}>
         <Stack>
           {children}
-          {error !== null && <ProblemNotice error={error} />}
+          {error !== null && <div ref={notice}>{problem(error)}</div>}
           <Group justify="flex-end">
             <Button variant="default" onClick={onClose}>
               Cancel

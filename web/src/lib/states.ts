@@ -18,6 +18,10 @@ export function machinesOf({
   return [...new Set(machines)].sort();
 }
 
+/** Whether its figures say how it is now. */
+export const isKnown = ({ state, lastSeen }: Pick<Machine, 'state' | 'lastSeen'>): boolean =>
+  state !== 'lost' && lastSeen !== null;
+
 /** Above this a machine's disk wants attention; above 95 % it gets nothing new. */
 export const DISK_WARNING_PERCENT = 85;
 export const needsRoom = (machine: Machine): boolean => machine.diskPercent > DISK_WARNING_PERCENT;

@@ -1,5 +1,6 @@
 import { useSyncExternalStore } from 'react';
 import type { InstanceNews, Machine, Usage } from '../api/types.ts';
+import { isKnown } from '../lib/states.ts';
 import type { LiveStatus } from './stream.ts';
 
 /** [epoch in ms, one value per curve] */
@@ -35,8 +36,10 @@ export const forgetAll = (): void => change(empty());
 
 export function noteMachines(machines: readonly Machine[], now: number): void {
   const next = new Map<string, readonly Point[]>();
-  for (const { name, cpuPercent, memoryPercent, diskPercent } of machines) {
-    next.set(name, grown(live.machines.get(name), [now, cpuPercent, memoryPercent, diskPercent]));
+  for (const machine of machines) {
+    const { name, cpuPercent, memoryPercent, diskPercent } = machine;
+    const values = isKnown(machine) ? [cpuPercent, memoryPercent, diskPercent] : [null, null, null];
+    next.set(name, grown(live.machines.get(name), [now, ...values]));
   }
   change({ machines: next });
 }

@@ -1,5 +1,6 @@
-import { Box, Button, Group, Text } from '@mantine/core';
+import { Box, Button, Flex, Group, Text } from '@mantine/core';
 import { CirclePause, CirclePlay, Trash2 } from 'lucide-react';
+import type { ReactNode } from 'react';
 import { post, remove } from '../../api/client.ts';
 import type { Machine } from '../../api/types.ts';
 import { useConfirm } from '../../components/confirm.tsx';
@@ -10,9 +11,15 @@ import { StateBadge } from '../../components/state-badge.tsx';
 import { Told } from '../../components/told.tsx';
 import { percent } from '../../lib/format.ts';
 import { useIsAdmin } from '../../lib/session.ts';
-import { needsRoom } from '../../lib/states.ts';
+import { isKnown, needsRoom } from '../../lib/states.ts';
 import { useAction } from '../../lib/use-action.ts';
 import { useMachineSeries } from '../../lib/use-machine-series.ts';
+
+/** A machine that does not answer, or has not yet, has nothing to show. */
+const known =
+  (cell: (machine: Machine) => ReactNode) =>
+  (machine: Machine): ReactNode =>
+    isKnown(machine) ? cell(machine) : null;
 
 const COLUMNS: Column<Machine>[] = [
   {
@@ -37,15 +44,17 @@ const COLUMNS: Column<Machine>[] = [
   { title: 'State', head: true, cell: ({ state }) => <StateBadge state={state} /> },
   {
     title: 'CPU',
-    cell: (machine) => <Meter machine={machine} curve={0} color="--avk-chart-cpu" value={machine.cpuPercent} />,
+    cell: known((machine) => <Meter machine={machine} curve={0} color="--avk-chart-cpu" value={machine.cpuPercent} />),
   },
   {
     title: 'Memory',
-    cell: (machine) => <Meter machine={machine} curve={1} color="--avk-chart-memory" value={machine.memoryPercent} />,
+    cell: known((machine) => (
+      <Meter machine={machine} curve={1} color="--avk-chart-memory" value={machine.memoryPercent} />
+    )),
   },
   {
     title: 'Disk',
-    cell: (machine) => (
+    cell: known((machine) => (
       <Meter
         machine={machine}
         curve={2}
@@ -53,7 +62,7 @@ const COLUMNS: Column<Machine>[] = [
         value={machine.diskPercent}
         warning={needsRoom(machine)}
       />
-    ),
+    )),
   },
   { title: 'Replicas', cell: ({ replicas }) => <span className="tabular">{replicas}</span> },
   { title: 'Score', cell: ({ score }) => <span className="tabular">{score.toFixed(1)}</span> },
@@ -90,7 +99,7 @@ interface MeterProps {
 function Meter({ machine, curve, color, value, warning = false }: MeterProps) {
   const points = useMachineSeries(machine.name);
   return (
-    <Group gap="xs" wrap="nowrap">
+    <Flex direction={{ base: 'row', md: 'column' }} align={{ base: 'center', md: 'flex-start' }} columnGap="xs">
       <Text span size="sm" className="tabular" w="3.2rem" fw={warning ? 700 : 400} c={warning ? 'red' : undefined}>
         {percent(value)}
         {warning && <span className="for-listeners">, nearly full</span>}
@@ -98,13 +107,13 @@ function Meter({ machine, curve, color, value, warning = false }: MeterProps) {
       <Box w="5rem">
         <Sparkline points={points} curve={curve} color={color} />
       </Box>
-    </Group>
+    </Flex>
   );
 }
 
 function Actions({ machine }: { machine: Machine }) {
   return (
-    <Group gap="xs" justify="flex-end" wrap="nowrap">
+    <Group gap="xs" justify="flex-end">
       {machine.role === 'worker' && ['drained', 'lost'].includes(machine.state) && <Remove machine={machine} />}
       <Drain machine={machine} />
     </Group>
