@@ -99,18 +99,20 @@ async function list(options: Options): Promise<void> {
   const { client, out } = contextOf(options);
   const answer = await client.get('/api/nodes/', nodesAnswer);
   if (out.json) return out.document(answer);
-  const rows = answer.nodes.map((node) => [
-    node.name,
-    node.address,
-    out.paint(node.state === 'ready' ? 'green' : 'yellow', node.state),
-    percent(node.cpuPercent),
-    percent(node.memoryPercent),
-    percent(node.diskPercent),
-    node.score.toFixed(1),
-    String(node.replicas),
-    node.lastSeen === null ? 'never' : ago(node.lastSeen, clock.now()),
-    node.reason ?? '',
-  ]);
+  const rows = answer.nodes.map((node) => {
+    // Of a machine that does not answer, or has not yet, nobody knows how it is.
+    const known = node.state !== 'lost' && node.lastSeen !== null;
+    return [
+      node.name,
+      node.address,
+      out.paint(node.state === 'ready' ? 'green' : 'yellow', node.state),
+      ...[node.cpuPercent, node.memoryPercent, node.diskPercent].map((value) => percent(known ? value : null)),
+      known ? node.score.toFixed(1) : '-',
+      String(node.replicas),
+      node.lastSeen === null ? 'never' : ago(node.lastSeen, clock.now()),
+      node.reason ?? '',
+    ];
+  });
   const head = ['NAME', 'ADDRESS', 'STATE', 'CPU', 'MEMORY', 'DISK', 'SCORE', 'REPLICAS', 'SEEN', ''];
   out.say(table(head, rows, out.paint));
 }
