@@ -130,6 +130,7 @@ describe('machines that come and go while the platform runs', fleetOrSkip(), () 
     await eventually(async () => (await replicasOn(vmNamed(fleet, 'VM3'), 'bereft')).length === 1, LATER);
     await vmNamed(fleet, 'VM3').powerOff();
     await nodeIs(api, 'VM3', 'lost');
+    assert.match((await cli.run('nodes')).stdout, /^VM3 .* lost +- +- +- +- /m, 'nobody knows how it is');
     assert.equal((await cli.run('nodes', 'rm', 'VM3')).code, 0);
     await eventually(async () => {
       const { replicas } = await api.instance('bereft');
