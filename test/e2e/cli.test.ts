@@ -6,7 +6,9 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { appOf } from '../support/apps.ts';
 import { eventually } from '../support/eventually.ts';
+import { machineOf } from '../support/machine.ts';
 import { newHome, PASSWORD, ROOT, startPlatform, type TestPlatform } from '../support/platform.ts';
+import { askableApp } from './http.support.ts';
 
 const SAMPLE = join(ROOT, 'examples/room-comfort');
 const DEADLINE_MS = 60_000;
@@ -224,7 +226,8 @@ describe('the command line against a platform', () => {
     assert.ok(lines.some(({ line }) => line.includes('serves "Lab 7"')));
     assert.match((await run('logs', 'room-comfort-1', '--tail', '5')).stdout, /^\d\d:\d\d:\d\d instance_1 \| /);
     assert.match((await run('events', 'room-comfort-1')).stdout, /running +serving at http:/);
-    assert.match((await run('nodes')).stdout, /^node1 +127\.0\.0\.1 +ready/m);
+    const { vm_ip } = machineOf(platform.home, 'node1');
+    assert.match((await run('nodes')).stdout.replace(vm_ip, 'IP'), /^node1 +IP +ready/m);
     for (const args of [['ps'], ['ps', 'room-comfort-1'], ['events', 'room-comfort-1'], ['nodes'], ['apps']])
       await json(...args);
   });
@@ -427,15 +430,15 @@ describe('the command line against a platform', () => {
   });
 
   test('followed logs go on when the platform was away', async () => {
-    assert.equal((await run('deploy', 'room-comfort', '--name', 'away')).code, 0);
+    assert.equal((await run('upload', appFolder('talker', askableApp('talker')))).code, 0);
+    const { endpoint } = await json('deploy', 'talker', '--name', 'away');
     const logs = start(['logs', '-f', 'away']);
-    await eventually(() => logs.printed.stdout.includes('serves'));
-    const began = (): number => logs.printed.stdout.split('serves "').length;
-    const before = began();
+    await eventually(() => logs.printed.stdout.includes('started away_instance_1'));
     await platform.stop();
     await eventually(() => logs.printed.stderr.includes('trying again'));
     platform = await startPlatform({ home: platform.home });
-    await eventually(() => began() > before, { deadlineMs: 20_000 });
+    await eventually(async () => (await fetch(`${endpoint}/print?text=heard-again`)).ok);
+    await eventually(() => logs.printed.stdout.includes('heard-again'), { deadlineMs: 20_000 });
     logs.child.kill('SIGINT');
     assert.equal((await logs.done).code, 0);
   });

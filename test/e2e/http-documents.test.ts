@@ -1,12 +1,10 @@
 import assert from 'node:assert/strict';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { userInfo } from 'node:os';
 import { after, before, describe, test } from 'node:test';
 import { type Api, apiWith, type Instance, signIn } from '../support/api.ts';
 import { webApp } from '../support/apps.ts';
 import { eventually } from '../support/eventually.ts';
-import { type Home, newHome, startPlatform, type TestPlatform } from '../support/platform.ts';
+import { machineOf, serveApart } from '../support/machine.ts';
+import { FLEET, type Home, newHome, startPlatform, type TestPlatform } from '../support/platform.ts';
 import { newUser, refused } from './http.support.ts';
 
 type Entry = Record<string, unknown>;
@@ -52,8 +50,6 @@ describe('the load balancer’s four documents', () => {
   let platform: TestPlatform;
   let admin: Api;
   let user: Api;
-  let container: Server;
-  let hostPort: number;
 
   before(async () => {
     home = newHome();
@@ -64,14 +60,10 @@ describe('the load balancer’s four documents', () => {
     const balancer = `http://127.0.0.1:${home.slot.port + 4}`;
     admin = apiWith(balancer, own.token);
     user = apiWith(balancer, alice.token);
-    container = createServer((_request, response) => response.end('ok'));
-    await new Promise<void>((resolve) => container.listen(0, '127.0.0.1', resolve));
-    hostPort = (container.address() as AddressInfo).port;
   });
 
   after(async () => {
     assert.equal(await platform.stop(), 0, platform.output());
-    container.close();
     home.remove();
   });
 
@@ -112,7 +104,8 @@ describe('the load balancer’s four documents', () => {
       assert.equal(hello.replace('Hi, this is ', '').replaceAll(' ', ''), entry.appName);
     }
     const hosted = (await admin.get<Entry[]>('/VmDetails')).flatMap((vm) => vm.hosted_apps as string[]);
-    assert.deepEqual(hosted.toSorted(), FOLDERS.toSorted());
+    // A controller is none of its machines.
+    assert.deepEqual(hosted.toSorted(), FLEET === null ? FOLDERS.toSorted() : []);
     const health = (await admin.get<Entry[]>('/AppHealth')).map(({ appName }) => appName);
     assert.ok(FOLDERS.every((folder) => health.includes(folder)));
   });
@@ -122,15 +115,17 @@ describe('the load balancer’s four documents', () => {
     assert.deepEqual(
       vms.map(({ vm_name, vm_ip, hosted_apps }) => [vm_name, vm_ip, hosted_apps]),
       [
-        ['node1', '127.0.0.1', []],
-        ['node2', '127.0.0.2', []],
+        ['node1', machineOf(home, 'node1').vm_ip, []],
+        ['node2', machineOf(home, 'node2').vm_ip, []],
       ],
     );
     for (const vm of vms) {
       assert.deepEqual(Object.keys(vm).sort(), VM_KEYS);
-      assert.deepEqual([vm.vm_username, vm.vm_key_path], [userInfo().username, '']);
-      assert.ok(String(vm.vm_service_path).startsWith(`${home.directory}/`), String(vm.vm_service_path));
-      assert.ok(String(vm.vm_service_path).endsWith(String(vm.vm_name)));
+      const { vm_username, vm_key_path, vm_service_path } = machineOf(home, String(vm.vm_name));
+      assert.deepEqual(
+        [vm.vm_username, vm.vm_key_path, vm.vm_service_path],
+        [vm_username, vm_key_path, vm_service_path],
+      );
       assert.equal(typeof vm.latestAvailablePort, 'number');
     }
     assert.deepEqual(await document('AppDetails'), []);
@@ -210,13 +205,14 @@ describe('the load balancer’s four documents', () => {
   });
 
   test('what was registered by a container alone is listed too; by POST parameters come either way, lbVmName or not', async () => {
+    const container = await serveApart('node2');
     const parameters = {
       appName: 'Legacy',
       imageName: 'legacy_image',
-      vmIp: '127.0.0.2',
+      vmIp: machineOf(home, 'node2').vm_ip,
       containerId: '3f9a0c12',
       containerPort: '8050',
-      hostPort: String(hostPort),
+      hostPort: String(container.port),
     };
     const query = new URLSearchParams(parameters);
     const address = await (await admin.request('GET', `/registerApp?${query}&lbVmName=VM1`)).text();
@@ -234,7 +230,7 @@ describe('the load balancer’s four documents', () => {
       hostVms: ['node2'],
       instances: 1,
       containerPort: 8050,
-      hostPorts: [hostPort],
+      hostPorts: [container.port],
       nginxPort: Number(address.split(':')[1]),
       containerIds: ['3f9a0c12'],
     });
@@ -261,6 +257,7 @@ describe('the load balancer’s four documents', () => {
     const missing = await refused(await admin.request('POST', '/registerApp'), 422, 'AVK_UNACCEPTABLE');
     assert.ok(missing.errors.some(({ path }) => path === 'containerId'));
     await refused(await admin.request('POST', '/deregisterApp', ['Legacy']), 422, 'AVK_UNACCEPTABLE');
+    await container.close();
   });
 
   test('they name everybody’s instances: an administrator’s token reads them, no other', async () => {

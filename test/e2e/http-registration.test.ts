@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { type Api, apiWith, signIn } from '../support/api.ts';
 import { webApp } from '../support/apps.ts';
+import { machineOf, serveApart } from '../support/machine.ts';
 import { type Home, newHome, startPlatform, type TestPlatform } from '../support/platform.ts';
 import { newUser, refused } from './http.support.ts';
 
@@ -15,23 +14,23 @@ describe('registration at the load balancer', () => {
   let platform: TestPlatform;
   let balancer: Api;
   let admin: Api;
-  let container: Server;
+  let container: Awaited<ReturnType<typeof serveApart>>;
   let hostPort: number;
+  let vmIp: string;
 
   before(async () => {
     home = newHome();
     platform = await startPlatform({ home });
     admin = await signIn(platform.url);
     balancer = apiWith(`http://127.0.0.1:${home.slot.port + 4}`, admin.token);
-    container = createServer((request, response) => response.end(`container at ${request.url}`));
-    await new Promise<void>((resolve) => container.listen(0, '127.0.0.1', resolve));
-    hostPort = (container.address() as AddressInfo).port;
+    container = await serveApart('node1');
+    hostPort = container.port;
+    vmIp = machineOf(home, 'node1').vm_ip;
   });
 
   after(async () => {
     assert.equal(await platform.stop(), 0, platform.output());
-    container.close();
-    container.closeAllConnections();
+    await container.close();
     home.remove();
   });
 
@@ -46,7 +45,7 @@ describe('registration at the load balancer', () => {
     const { appName } = registration;
     const all = {
       imageName: `${appName.toLowerCase()}_image`,
-      vmIp: '127.0.0.1',
+      vmIp,
       hostPort,
       containerPort: 8050,
       containerId: `cid-${appName}`,
@@ -61,7 +60,7 @@ describe('registration at the load balancer', () => {
     const response = await register(registration, method);
     const text = await response.text();
     assert.equal(response.status, 200, text);
-    assert.match(text, /^127\.0\.0\.1:\d+$/);
+    assert.match(text.replace(vmIp, 'IP'), /^IP:\d+$/);
     return text;
   }
   async function deregister(appName: string, method = 'GET'): Promise<void> {
@@ -92,7 +91,7 @@ describe('registration at the load balancer', () => {
     assert.notEqual(again, address, 'an address that was given lately is not given again');
     assert.equal(await (await fetch(`http://${again}/`)).text(), 'container at /');
     await deregister('Leaving');
-    assert.equal((await fetch(`http://127.0.0.1:${hostPort}/`)).status, 200, 'what we did not start goes on');
+    assert.equal((await fetch(`http://${vmIp}:${hostPort}/`)).status, 200, 'what we did not start goes on');
   });
 
   test('a name that differs in case only, and a machine’s port that is another’s, are 409', async () => {
@@ -110,7 +109,7 @@ describe('registration at the load balancer', () => {
   });
 
   test('a registration that lacks something or names an unknown machine is refused, naming it', async () => {
-    const query = new URLSearchParams({ appName: 'partial', vmIp: '127.0.0.1' });
+    const query = new URLSearchParams({ appName: 'partial', vmIp });
     const missing = await refused(await balancer.request('GET', `/registerApp?${query}`), 400, 'AVK_BAD_REQUEST');
     assert.deepEqual(missing.errors.map(({ path }) => path).sort(), [
       'containerId',

@@ -5,6 +5,7 @@ import { after, before, describe, test } from 'node:test';
 import { type Api, apiWith, signIn } from '../support/api.ts';
 import { webApp } from '../support/apps.ts';
 import { eventually } from '../support/eventually.ts';
+import { machineOf } from '../support/machine.ts';
 import { type Home, newHome, startPlatform, type TestPlatform } from '../support/platform.ts';
 import { newUser, refused } from './http.support.ts';
 
@@ -178,7 +179,10 @@ describe('the services’ own ports', () => {
   test('the node manager says where the next app would go, and why', async () => {
     const chosen = await nodeManager().get<Record<string, unknown>>('/nodemgr/get-deploy-node');
     assert.deepEqual(Object.keys(chosen).sort(), ['node_ip', 'node_name', 'port', 'reason']);
-    assert.deepEqual([chosen.node_name, chosen.node_ip, typeof chosen.port], ['node1', '127.0.0.1', 'number']);
+    assert.deepEqual(
+      [chosen.node_name, chosen.node_ip, typeof chosen.port],
+      ['node1', machineOf(home, 'node1').vm_ip, 'number'],
+    );
     assert.match(String(chosen.reason), /score/);
   });
 

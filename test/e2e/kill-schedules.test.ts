@@ -7,6 +7,7 @@ import { type Api, signIn } from '../support/api.ts';
 import { webApp } from '../support/apps.ts';
 import { eventually } from '../support/eventually.ts';
 import {
+  FLEET,
   type Home,
   newHome,
   ROOT,
@@ -28,6 +29,8 @@ const POINTS = [
   'its-time.ended',
 ].flatMap((what) => [`${what}.before`, `${what}.after`]);
 const DEADLINE = { deadlineMs: 60_000 };
+/** Fewer on a fleet, where a platform takes longer to begin. */
+const RANDOM_KILLS = FLEET === null ? 25 : 8;
 
 describe('kill -9 of the platform around the times of a schedule', () => {
   let home: Home;
@@ -109,10 +112,10 @@ describe('kill -9 of the platform around the times of a schedule', () => {
     assert.deepEqual([...ours].sort(), [...POINTS].sort());
   });
 
-  test('kill -9 at 25 random moments while windows begin and end', async () => {
+  test(`kill -9 at ${RANDOM_KILLS} random moments while windows begin and end`, async () => {
     let platform: TestPlatform | null = null;
     const names: string[] = [];
-    for (let round = 0; round < 25; round += 1) {
+    for (let round = 0; round < RANDOM_KILLS; round += 1) {
       platform = await startPlatform({ home, entry: KILLABLE });
       const busy = beginSome(await signIn(platform.url), round, names);
       await new Promise((resolve) => setTimeout(resolve, Math.random() * 1500));
@@ -123,7 +126,7 @@ describe('kill -9 of the platform around the times of a schedule', () => {
     const api = await signIn(platform.url);
     const known = (await api.get<{ schedules: { instanceName: string }[] }>('/api/schedules/')).schedules;
     const made = names.filter((name) => known.some(({ instanceName }) => instanceName === name));
-    assert.ok(made.length >= 10, `only ${made.length} schedules were made`);
+    assert.ok(made.length >= 0.4 * RANDOM_KILLS, `only ${made.length} schedules were made`);
     for (const name of made) await stopped(api, name);
     await platform.stop();
     for (const name of made) oneOfEach(home, name);

@@ -3,6 +3,7 @@ import { after, before, describe, test } from 'node:test';
 import { type Api, type Instance, signIn } from '../support/api.ts';
 import { webApp } from '../support/apps.ts';
 import { eventually } from '../support/eventually.ts';
+import { machineOf } from '../support/machine.ts';
 import { type Home, newHome, startPlatform, type TestPlatform } from '../support/platform.ts';
 import { appProcesses } from '../support/processes.ts';
 
@@ -60,7 +61,7 @@ describe('three machines', () => {
     const all = await nodes();
     assert.deepEqual(
       all.map(({ name, address }) => [name, address]),
-      [1, 2, 3].map((n) => [`node${n}`, `127.0.0.${n}`]),
+      ['node1', 'node2', 'node3'].map((name) => [name, machineOf(home, name).vm_ip]),
     );
     for (const node of all) {
       for (const key of ['cpuPercent', 'memoryPercent', 'diskPercent', 'score'] as const) {

@@ -1,61 +1,38 @@
-import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
-import { ROOT } from '../support/platform.ts';
-import { cleanVm } from './clean.ts';
-import { bringUpFleet, type Fleet, fleetOrSkip } from './fleet.ts';
+import { fleetOrSkip } from './fleet.ts';
+import { holdOnFleet } from './suites.ts';
 
-/** Suites of the embedded platform that say nothing of how apps are run: they hold for machines of one's own, too. */
+/** All that deploy apps; those in the browser and those that kill the platform have files of their own. */
 const SUITES = [
   'apps',
+  'backup',
   'cancel',
+  'cli',
+  'cli-users',
+  'crowd',
   'drain',
+  'examples',
+  'http-audit',
+  'http-documents',
+  'http-history',
   'http-instances',
+  'http-metrics',
+  'http-registration',
   'http-scaling',
+  'http-services',
+  'http-session',
+  'http-strangers',
+  'http-tokens',
+  'http-users',
+  'nodes',
+  'platform',
   'rollout',
   'runtimes',
+  'schedules',
   'secrets',
+  'toggle',
   'traffic',
+  'uploads',
   'versions',
 ];
-const SUITE_DEADLINE_MS = 15 * 60_000;
 
-describe('the suites of the embedded platform on machines of one’s own', fleetOrSkip(), () => {
-  let fleet: Fleet;
-
-  before(async () => {
-    fleet = await bringUpFleet(3);
-  });
-  after(() => fleet?.down());
-
-  for (const suite of SUITES) {
-    test(`the suite ${suite} holds on a fleet`, { timeout: SUITE_DEADLINE_MS }, async () => {
-      await Promise.all(fleet.vms.map(cleanVm));
-      const { code, output } = await runSuite(suite, fleet.directory);
-      assert.equal(code, 0, output);
-    });
-  }
-});
-
-/** Runs a suite in a process of its own, as its tests are to see a platform on the fleet. */
-async function runSuite(suite: string, fleet: string): Promise<{ code: number | null; output: string }> {
-  const file = join(ROOT, 'test', 'e2e', `${suite}.test.ts`);
-  const child = spawn(
-    process.execPath,
-    ['--disable-warning=ExperimentalWarning', '--test-reporter=spec', '--test', file],
-    {
-      cwd: ROOT,
-      env: { ...process.env, AVISHKAR_TEST_FLEET: fleet, NODE_TEST_CONTEXT: undefined },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    },
-  );
-  let output = '';
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding('utf8').on('data', (text: string) => {
-      output += text;
-    });
-  }
-  const code = await new Promise<number | null>((resolve) => child.once('close', resolve));
-  return { code, output };
-}
+holdOnFleet('the suites of the embedded platform on machines of one’s own', SUITES, fleetOrSkip());

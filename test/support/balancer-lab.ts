@@ -35,6 +35,8 @@ export interface BalancerLab {
   applied: Route[][];
   /** From now on the proxy refuses the routes for which `rule` has a refusal. */
   refuse(rule: (route: Route) => Omit<Rejection, 'name'> | null): void;
+  /** Has the proxy pause before routes for which `rule` holds, until the returned function is called. */
+  pauseProxy(rule: (routes: readonly Route[]) => boolean): () => void;
   /** Images whose replicas never become healthy. */
   sick: Set<string>;
   /** Images that cannot be built. */
@@ -95,6 +97,8 @@ export async function balancerLab(
   const applied: Route[][] = [];
   const containers = new Map<string, ContainerInfo>();
   let refusalOf: Parameters<BalancerLab['refuse']>[0] = () => null;
+  let isPaused: (routes: readonly Route[]) => boolean = () => false;
+  let pause: Promise<void> = Promise.resolve();
   const sick = new Set<string>();
   const unbuildable = new Set<string>();
   const unstartable = new Set<string>();
@@ -125,6 +129,7 @@ export async function balancerLab(
 
   const proxy: ReverseProxy = {
     async apply(routes) {
+      if (isPaused(routes)) await pause;
       applied.push(structuredClone([...routes]));
       return {
         rejected: routes.flatMap((route) => {
@@ -254,6 +259,12 @@ export async function balancerLab(
     applied,
     refuse(rule) {
       refusalOf = rule;
+    },
+    pauseProxy(rule) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      isPaused = rule;
+      pause = promise;
+      return resolve;
     },
     sick,
     unbuildable,

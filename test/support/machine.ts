@@ -1,9 +1,13 @@
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { userInfo } from 'node:os';
 import { join } from 'node:path';
+import type { VmEntry } from '../../src/domain/service-entry.ts';
 import { FLEET, type Home } from './platform.ts';
 import { fleetProcesses, processesBelow } from './processes.ts';
+import { docker, inVm, pidOf, vms } from './vms.ts';
 
 /*
  * What tests look at on the machines themselves, behind the platform's back: folders and processes of this one where
@@ -58,20 +62,57 @@ export function outputBytes(home: Home): number {
     .reduce((sum, bytes) => sum + bytes, 0);
 }
 
+/** A machine of the platform, as the starting document's vm-details.json has it. */
+export function machineOf(home: Home, node: string): VmEntry {
+  if (FLEET === null) {
+    return {
+      vm_name: node,
+      vm_ip: `127.0.0.${numberOf(node)}`,
+      vm_username: userInfo().username,
+      vm_key_path: '',
+      vm_service_path: join(home.directory, 'nodes', node),
+    };
+  }
+  const entry = (JSON.parse(readFileSync(join(FLEET, 'vm-details.json'), 'utf8')) as VmEntry[])[numberOf(node) - 1];
+  if (!entry) throw new Error(`the fleet has no machine for ${node}`);
+  return { ...entry, vm_name: node };
+}
+
 /** Has another program listen on a port of the first machine. */
 export async function occupyPort(port: number): Promise<{ close(): Promise<void> }> {
-  if (FLEET === null) {
-    const server = createServer();
-    await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
-    return { close: () => new Promise((resolve) => server.close(() => resolve())) };
-  }
-  const program = `require('node:net').createServer().listen(${port}, () => console.log('listens'))`;
-  const child = spawn('nsenter', ['--net', '--target', pidOf('VM1'), process.execPath, '-e', program]);
-  await new Promise<void>((resolve, reject) => {
-    child.stdout.once('data', () => resolve());
-    child.once('exit', (code) => reject(new Error(`port ${port} cannot be taken on VM1: ${code}`)));
+  return serveApart('node1', port);
+}
+
+/** A server on a machine that the platform did not start; it says which path it was asked for. Default a free port. */
+export async function serveApart(node: string, port = 0): Promise<{ port: number; close(): Promise<void> }> {
+  return FLEET === null ? serveHere(`127.0.0.${numberOf(node)}`, port) : serveOnVm(`VM${numberOf(node)}`, port);
+}
+
+async function serveHere(address: string, wanted: number): Promise<{ port: number; close(): Promise<void> }> {
+  const server = createServer((request, response) => response.end(`container at ${request.url}`));
+  await new Promise<void>((resolve) => server.listen(wanted, address, resolve));
+  return {
+    port: (server.address() as AddressInfo).port,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+/** The same in the VM's network, by this machine's Node. */
+async function serveOnVm(vm: string, wanted: number): Promise<{ port: number; close(): Promise<void> }> {
+  const program = `const server = require('node:http')
+    .createServer((request, response) => response.end('container at ' + request.url))
+    .listen(${wanted}, () => console.log(server.address().port));`;
+  const child = spawn('nsenter', ['--net', '--target', pidOf(vm), process.execPath, '-e', program]);
+  const port = await new Promise<number>((resolve, reject) => {
+    child.stdout.once('data', (line) => resolve(Number(line)));
+    child.once('exit', (code) => reject(new Error(`port ${wanted} cannot be taken on ${vm}: ${code}`)));
   });
   return {
+    port,
     close: () =>
       new Promise((resolve) => {
         child.removeAllListeners('exit').once('exit', () => resolve());
@@ -80,24 +121,13 @@ export async function occupyPort(port: number): Promise<{ close(): Promise<void>
   };
 }
 
+function numberOf(node: string): number {
+  return Number(node.replace('node', ''));
+}
+
 function eachNode(onVm: (vm: string) => string[], pretended: (node: string) => string[]): string[] {
   if (FLEET === null) return Array.from({ length: NODES }, (_, index) => pretended(`node${index + 1}`)).flat();
-  return readdirSync(FLEET)
-    .filter((name) => name.startsWith('VM'))
-    .flatMap(onVm);
-}
-
-function docker(vm: string, ...args: string[]): string[] {
-  return inVm(vm, 'docker', ...args);
-}
-
-function inVm(vm: string, ...argv: string[]): string[] {
-  const text = execFileSync('nsenter', ['--target', pidOf(vm), '--all', '--wd=/', '--', ...argv], { encoding: 'utf8' });
-  return text.split('\n').filter((line) => line !== '');
-}
-
-function pidOf(vm: string): string {
-  return readFileSync(join(FLEET ?? '', vm, 'pid'), 'utf8').trim();
+  return vms().flatMap(onVm);
 }
 
 /** Empty where there is no such folder: a machine that nothing was put on. */

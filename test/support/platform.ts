@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { eventually } from './eventually.ts';
 import { type Slot, takeSlot } from './slot.ts';
 
@@ -97,15 +97,24 @@ export function embeddedOnly(reason: string): { skip: string | false } {
   return { skip: FLEET === null ? false : `on machines of its own ${reason}` };
 }
 
-/** The same flags for a platform on the fleet: `--nodes N` is its first N VMs, named as those that are pretended. */
+/**
+ * The same flags for a platform on the fleet: `--nodes N` is its first N VMs, named as those that are pretended, with as
+ * many ports each.
+ */
 function onFleet(home: Home, flags: readonly string[]): string[] {
   if (FLEET === null) return [...flags];
   const at = flags.indexOf('--nodes');
   const count = at < 0 ? 1 : Number(flags[at + 1]);
   const details = JSON.parse(readFileSync(join(FLEET, 'vm-details.json'), 'utf8')) as object[];
-  const vms = details.slice(0, count).map((vm, index) => ({ ...vm, vm_name: `node${index + 1}` }));
+  const [first = 0, last = 0] = home.slot.replicaPorts.split('-').map(Number);
+  const share = Math.floor((last - first + 1) / count);
+  const vms = details.slice(0, count).map((vm, index) => {
+    const begin = first + index * share;
+    return { ...vm, vm_name: `node${index + 1}`, ports: `${begin}-${begin + share - 1}` };
+  });
   if (vms.length < count) throw new Error(`the fleet has ${vms.length} of ${count} machines`);
-  const config = join(home.directory, 'avishkar.yml');
+  // Not in the home, which some tests fill, or destroy.
+  const config = join(FLEET, `${basename(home.directory)}.yml`);
   writeFileSync(config, JSON.stringify({ vms, loadBalancer: { vm: 'node1' } }));
   return [...flags.filter((_, index) => at < 0 || (index !== at && index !== at + 1)), '--config', config];
 }

@@ -136,6 +136,27 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
       if (row.state === 'draining') worker.retire(row, (spec ?? specOf(now))?.manifest.stopSeconds ?? 0);
     }
     await deps.onSettled(now, app.name, replicas);
+    // Only now that the proxy leads to them: whoever hears that a new version runs is to be served by that alone.
+    if (rollout) await messenger.transaction((unit) => judge(unit, app.name, replicas, requestId));
+  }
+
+  /** What has become of the rollout, going by the replicas as they were made live. */
+  async function judge(
+    unit: Unit<LoadBalancerTables>,
+    name: string,
+    replicas: readonly ReplicaRow[],
+    requestId: string,
+  ): Promise<void> {
+    const app = await readApp(unit.tx, name);
+    const rollout = await readRollout(unit.tx, name);
+    if (app?.state !== 'live' || !rollout) return;
+    const over = await settleRollout(unit, app, rollout, replicas, {
+      now: clock.now(),
+      buildDeadlineMs: deps.buildDeadlineMs,
+      unplaced: unplaced.get(name) ?? null,
+      requestId,
+    });
+    if (over) unit.after(() => kick(name));
   }
 
   async function decide(unit: Unit<LoadBalancerTables>, name: string, requestId: string): Promise<void> {
@@ -158,17 +179,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
       unhealthyMs: UNHEALTHY_MS,
     });
     for (const action of actions) await record(unit, app, spec, action);
-    if (rollout) {
-      const over = await settleRollout(unit, app, rollout, await readReplicas(unit.tx, name), {
-        now: clock.now(),
-        buildDeadlineMs: deps.buildDeadlineMs,
-        unplaced: unplaced.get(name) ?? null,
-        requestId,
-      });
-      if (over) unit.after(() => kick(name));
-    }
-    const after = await readApp(unit.tx, name);
-    if (after) await report(unit, after, requestId);
+    await report(unit, app, requestId);
   }
 
   /** Puts a decision on record; the worker carries it out from there, also after a crash. */

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, test } from 'node:test';
 import { type Balancer, type BalancerLab, balancerLab, specOfApp } from '../../../test/support/balancer-lab.ts';
 import { eventually } from '../../../test/support/eventually.ts';
 import type { InstanceSpec } from '../../domain/instance.ts';
+import type { Route } from '../../ports/reverse-proxy.ts';
 
 interface View {
   generation: number;
@@ -73,6 +74,27 @@ describe('rolling out', () => {
       );
     });
   }
+
+  test('a new version is told to run only when the route leads to the old one no more', async () => {
+    const [old] = (await running(1)).replicas;
+    const leadsTo = (route: Route | undefined): string[] =>
+      route?.upstreams.map(({ ip, port }) => `${ip}:${port}`) ?? [];
+    const [before = ''] = leadsTo(lab.applied.at(-1)?.[0]);
+    const goOn = lab.pauseProxy(([route]) => !leadsTo(route).includes(before));
+    try {
+      await rollout(scaled(1, { version: '2.0.0', generation: 2 }));
+      const meanwhile = await eventually(async () => {
+        const now = await view();
+        return now.replicas.some(({ id, state }) => id === old?.id && state === 'draining') ? now : null;
+      });
+      assert.equal(meanwhile.generation, 1);
+      assert.ok((await lab.told('rollout app')).every(({ fields }) => fields.state !== 'done'));
+    } finally {
+      goOn();
+    }
+    await steady(1, 2);
+    await eventually(async () => (await lab.told('rollout app')).some(({ fields }) => fields.state === 'done'));
+  });
 
   test('one that is heard of twice, or late, begins once', async () => {
     await running(1);
