@@ -79,8 +79,8 @@ interface Basics {
 }
 
 /** The user that the authenticator makes at the first start. */
-/** On top of a build's own time: the machine that builds ends it first, as it knows the last lines. */
-const BUILD_MARGIN_MS = 30_000;
+/** On top of a build's own time: the machine that builds ends it first, which may take a while, as it knows the last lines. */
+const BUILD_MARGIN_MS = 60_000;
 const FIRST_ADMIN = 'admin';
 const ADMIN_TOKEN_SECONDS = 600;
 
