@@ -79,6 +79,8 @@ interface Basics {
 }
 
 /** The user that the authenticator makes at the first start. */
+/** On top of a build's own time: the machine that builds ends it first, which may take a while, as it knows the last lines. */
+const BUILD_MARGIN_MS = 60_000;
 const FIRST_ADMIN = 'admin';
 const ADMIN_TOKEN_SECONDS = 600;
 
@@ -96,7 +98,7 @@ export async function compose(config: Config, home: Home, engines: Engines, hook
   const access = createAccess({ config, tokens, clock, metrics, log, clientOf });
   const { machines } = engines;
   const onJournal = hooks.onJournal ? { onJournal: hooks.onJournal } : {};
-  const buildDeadlineMs = config.buildSeconds * 1000;
+  const buildDeadlineMs = config.buildSeconds * 1000 + BUILD_MARGIN_MS;
   const inventory = await embeddedInventory(
     home,
     (service) => portOf(service, config),

@@ -11,11 +11,11 @@ import type { FleetVm } from './vm.ts';
 
 export const KILLABLE = join(ROOT, 'test/support/killable.ts');
 
-/** A home with an avishkar.yml that names the fleet's VMs; NGINX is on the first. */
-export function fleetHome(fleet: Fleet): { home: Home; flags: string[] } {
+/** A home with an avishkar.yml that names the fleet's VMs, and further settings; NGINX is on the first. */
+export function fleetHome(fleet: Fleet, settings: object = {}): { home: Home; flags: string[] } {
   const home = newHome();
   const config = join(home.directory, 'avishkar.yml');
-  writeFileSync(config, JSON.stringify({ vms: fleet.vmDetails, loadBalancer: { vm: 'VM1' } }));
+  writeFileSync(config, JSON.stringify({ vms: fleet.vmDetails, loadBalancer: { vm: 'VM1' }, ...settings }));
   return { home, flags: ['--config', config] };
 }
 
@@ -25,19 +25,26 @@ export function vmNamed(fleet: Fleet, name: string | null | undefined): FleetVm 
   return vm;
 }
 
-/** Ids of the replicas of an instance that run on a VM, as Docker there has them. */
+/** Names of the replicas of an instance that a VM has, running or not, as Docker there has them. */
 export async function replicasOn(vm: FleetVm, instance: string): Promise<string[]> {
   const filter = ['--filter', `label=avishkar.instance=${instance}`];
-  const { stdout } = await vm.exec(['docker', 'ps', ...filter, '--format', '{{.Names}}']);
+  const { stdout } = await vm.exec(['docker', 'ps', '--all', ...filter, '--format', '{{.Names}}']);
   return stdout.split('\n').filter((line) => line !== '');
 }
 
+const IN_A_ROW = 10;
+
+/** Waits until the address answers each time. */
 export async function serves(endpoint: string | null, deadlineMs = 30_000): Promise<void> {
+  const ask = async (): Promise<number> => {
+    const response = await fetch(endpoint ?? '', { signal: AbortSignal.timeout(2000) });
+    await response.arrayBuffer();
+    return response.status;
+  };
   await eventually(
     async () => {
-      const response = await fetch(endpoint ?? '', { signal: AbortSignal.timeout(2000) });
-      await response.arrayBuffer();
-      return response.status === 200;
+      for (let count = 0; count < IN_A_ROW; count += 1) if ((await ask()) !== 200) return false;
+      return true;
     },
     { deadlineMs },
   );

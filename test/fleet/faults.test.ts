@@ -65,9 +65,8 @@ describe('faults of machines', fleetOrSkip(), () => {
       await platform?.stop();
       platform = null;
       const name = `cut-${point.replaceAll('.', '-')}`;
-      const pipe = join(home.directory, name);
-      const goOn = await makePipe(pipe);
-      const pausing = spawnPlatform({ home, flags, entry: KILLABLE, env: { PAUSE_AT: point, PAUSE: pipe } });
+      const goOn = await makePipe(join(home.directory, point));
+      const pausing = spawnPlatform({ home, flags, entry: KILLABLE, env: { PAUSES: home.directory } });
       try {
         const its = await signIn(await readyUrl(pausing));
         for (const node of ['VM2', 'VM3']) await nodeIs(its, node, 'ready');

@@ -1,4 +1,5 @@
-import { appendFileSync, readFileSync, writeSync } from 'node:fs';
+import { appendFileSync, existsSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
 import type { ServiceName } from '../../src/kernel/service.ts';
 import { readConfig } from '../../src/main/config.ts';
 import { readConfigFile } from '../../src/main/config-file.ts';
@@ -6,8 +7,8 @@ import { start } from '../../src/main/start.ts';
 import { signIn } from './api.ts';
 
 // The real platform, but for four things: it dies of SIGKILL at the journal point named in KILL_AT, it holds its breath
-// at the one named in PAUSE_AT until somebody writes into the pipe PAUSE, it asks itself to cancel instance CANCEL at the
-// one named in CANCEL_AT, and its transactions are aborted and run again at random.
+// at each of which there is a pipe of that name in the folder PAUSES until somebody writes into it, it asks itself to
+// cancel instance CANCEL at the one named in CANCEL_AT, and its transactions are aborted and run again at random.
 const args = process.argv.slice(3);
 const flag = (name: string): string => args[args.indexOf(name) + 1] ?? '';
 const [first = 0, last = 0] = flag('--replica-ports').split('-').map(Number);
@@ -15,7 +16,6 @@ const [first = 0, last = 0] = flag('--replica-ports').split('-').map(Number);
 const configFile = flag('--config');
 
 let cancelled = false;
-let paused = false;
 
 const platform = await start(
   readConfig({
@@ -33,10 +33,11 @@ const platform = await start(
       onJournal(point) {
         if (process.env.JOURNAL_FILE) appendFileSync(process.env.JOURNAL_FILE, `${point}\n`);
         if (point === process.env.KILL_AT) process.kill(process.pid, 'SIGKILL');
-        if (point === process.env.PAUSE_AT && !paused) {
-          paused = true;
+        const pipe = process.env.PAUSES ? join(process.env.PAUSES, point) : null;
+        if (pipe && existsSync(pipe)) {
           writeSync(1, `paused at ${point}\n`);
-          readFileSync(process.env.PAUSE ?? '');
+          readFileSync(pipe);
+          rmSync(pipe);
         }
         if (point === process.env.CANCEL_AT && !cancelled) void cancel(process.env.CANCEL ?? '');
       },

@@ -7,13 +7,14 @@ import { withDeadline } from '../../kernel/deadline.ts';
 import type { HttpApp } from '../../kernel/http/app.ts';
 import { NDJSON, ndjson } from '../../kernel/http/stream.ts';
 import type { Clock } from '../../ports/clock.ts';
+import type { LogLine } from '../../ports/container-runtime.ts';
 import type { Database } from '../../ports/database.ts';
 import type { Log } from '../../ports/log.ts';
 import type { Machines } from '../../ports/machines.ts';
 import type { Random } from '../../ports/random.ts';
 import { INSTANCE, LOG_LINE, REGISTRATION, SUCCESS } from './examples.ts';
 import type { FleetFollower } from './fleet-follower.ts';
-import { followLogLines, lastLogLines } from './logs.ts';
+import { followLogLines, lastLogLines, type Talker } from './logs.ts';
 import type { Reconciler } from './reconciler.ts';
 import { deregister, movePublicPort, type Registration, register, registrationSchema } from './registrar.ts';
 import type { RoutesKeeper } from './routes-keeper.ts';
@@ -294,21 +295,20 @@ function instanceRoutes(app: HttpApp, deps: RouteDeps): void {
       if (only && rows.length === 0) throw new AvkError('AVK_NOT_FOUND', `${name} has no replica ${only}`);
       const gone = new AbortController();
       request.raw.on('close', () => gone.abort());
-      const open = (row: ReplicaRow, lines: number) =>
-        deps.machines.get(row.node).runtime.logs(row.id, { tail: lines, follow, signal: gone.signal });
-      if (!follow) {
-        const sources = rows.map((row) => open(row, tail));
-        return ndjson(reply, Readable.from(lastLogLines(sources, tail))) as never;
-      }
-      // The past is for the replicas of now; those that come later have none.
       const known = new Map(rows.map((row) => [row.id, row]));
-      const list = async (): Promise<string[] | null> => {
+      const talker = ({ id, number }: ReplicaRow): Talker => ({ id, name: replicaName(name, number) });
+      async function* open(id: string): AsyncGenerator<LogLine> {
+        const { runtime } = deps.machines.get(known.get(id)?.node ?? '');
+        yield* runtime.logs(id, { tail, follow, signal: gone.signal });
+      }
+      if (!follow) return ndjson(reply, Readable.from(lastLogLines(rows.map(talker), open, tail, deps.clock))) as never;
+      const list = async (): Promise<Talker[] | null> => {
         if (!(await readApp(deps.database.read, name))) return null;
-        for (const row of await matching()) known.set(row.id, row);
-        return [...known.keys()];
+        const now = await matching();
+        for (const row of now) known.set(row.id, row);
+        return now.map(talker);
       };
-      const follower = (id: string) => open(known.get(id) as ReplicaRow, tail);
-      return ndjson(reply, Readable.from(followLogLines(list, follower, deps.clock, gone.signal))) as never;
+      return ndjson(reply, Readable.from(followLogLines(list, open, deps.clock, gone.signal))) as never;
     },
   );
 }

@@ -5,7 +5,7 @@ import { createServer, type IncomingMessage, type RequestListener, type Server }
 import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Readable } from 'node:stream';
+import { type Duplex, Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
 import { z } from 'zod';
@@ -22,7 +22,7 @@ async function apiOf(
   t: TestContext,
   answer: RequestListener,
   version: object = VERSION,
-): Promise<{ api: DockerApi; server: Server; connect: { fail: Error | null } }> {
+): Promise<{ api: DockerApi; server: Server; connect: { fail: Error | null; last: Duplex | null } }> {
   const folder = await mkdtemp(join(tmpdir(), 'avishkar-docker-'));
   const server = createServer((request, response) => {
     if (request.url === '/version') response.end(JSON.stringify(version));
@@ -30,12 +30,13 @@ async function apiOf(
   });
   server.listen(join(folder, 'socket'));
   await once(server, 'listening');
-  const connect: { fail: Error | null } = { fail: null };
+  const connect: { fail: Error | null; last: Duplex | null } = { fail: null, last: null };
   const host = {
     name: 'VM1',
     connect: async (_: unknown, { signal }: { signal: AbortSignal }) => {
       if (connect.fail) throw connect.fail;
-      return openConnection({ socket: join(folder, 'socket') }, signal);
+      connect.last = await openConnection({ socket: join(folder, 'socket') }, signal);
+      return connect.last;
     },
   } as unknown as Host;
   const api = createDockerApi({ host, clock: systemClock });
@@ -155,4 +156,14 @@ test('what fails while it is sent fails the call', async (t) => {
     })(),
   );
   await assert.rejects(api.stream('POST', '/build', { body, timeoutMs: null }), /the zip is damaged/);
+});
+
+test('an answer whose connection is lost in the middle fails with the reason of the loss', async (t) => {
+  const { api, connect } = await apiOf(t, (_, response) => void response.write('the first part, '));
+  const answer = await api.stream('POST', '/build');
+  const lost = new Error('VM1 has not answered for 3.5 seconds');
+  const pieces = answer[Symbol.asyncIterator]();
+  assert.equal(String((await pieces.next()).value), 'the first part, ');
+  connect.last?.destroy(lost);
+  await assert.rejects(pieces.next(), lost);
 });

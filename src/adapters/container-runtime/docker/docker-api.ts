@@ -221,7 +221,11 @@ function asSocket(stream: Duplex): Duplex {
 function send(request: ClientRequest, body: Readable | string | null): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     let answer: IncomingMessage | undefined;
-    request.on('error', reject);
+    request.on('error', (error) => {
+      reject(error);
+      // Whoever reads the answer would be told no more than that it was aborted.
+      answer?.destroy(error);
+    });
     request.once('response', (response) => {
       answer = response;
       // Whoever reads it hears of it; until then it must not be what ends the process.

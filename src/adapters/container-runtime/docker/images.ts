@@ -68,9 +68,8 @@ export function createImages(deps: ImagesDeps) {
     await disk.check();
     const late = new AbortController();
     const signal = AbortSignal.any([abandoned, late.signal]);
-    const minutes = Math.round(deps.buildTimeoutMs / 6000) / 10;
     const timer = clock.after(deps.buildTimeoutMs, () => {
-      late.abort(new AvkError('AVK_BUILD_FAILED', `The build did not end within ${minutes} min.`));
+      late.abort(new AvkError('AVK_BUILD_FAILED', `The build took longer than ${deps.buildTimeoutMs / 1000} s.`));
     });
     const output = createBuildOutput(tell);
     let context: BuildContext | null = null;

@@ -70,8 +70,7 @@ export async function createImages(options: ImagesOptions) {
     const late = new AbortController();
     const signal = AbortSignal.any([abandoned, late.signal]);
     const timer = clock.after(options.buildTimeoutMs, () => {
-      const minutes = Math.round(options.buildTimeoutMs / 6000) / 10;
-      late.abort(new AvkError('AVK_BUILD_FAILED', `The build did not end within ${minutes} min.`));
+      late.abort(new AvkError('AVK_BUILD_FAILED', `The build took longer than ${options.buildTimeoutMs / 1000} s.`));
     });
     // What an earlier try could not clear away.
     await discard(path);
