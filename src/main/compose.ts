@@ -78,9 +78,11 @@ interface Basics {
   metrics: Metrics;
 }
 
-/** The user that the authenticator makes at the first start. */
-/** On top of a build's own time: the machine that builds ends it first, which may take a while, as it knows the last lines. */
+/**
+ * On top of a build's own time: the machine that builds ends it first, which may take a while, as it knows the last lines.
+ */
 const BUILD_MARGIN_MS = 60_000;
+/** The user that the authenticator makes at the first start. */
 const FIRST_ADMIN = 'admin';
 const ADMIN_TOKEN_SECONDS = 600;
 
