@@ -101,6 +101,23 @@ test('stays small and keeps the last lines, also after a restart', async (t) => 
   assert.deepEqual(await texts(open(), 1_000_000), kept);
 });
 
+test('keeps what is written while the file is made smaller, down to the last words', async (t) => {
+  const { open, write } = await logIn(t, 100_000);
+  const file = open();
+  const all = numbered(1, 5000);
+  write(joined(all));
+  const rotating = file.rotateIfLarge();
+  const late = numbered(5001, 8000);
+  write(joined(late));
+  await rotating;
+  write('last words\n');
+  const kept = await texts(file, 1_000_000);
+  assert.deepEqual(kept, [...all, ...late, 'last words'].slice(-kept.length));
+  assert.ok(kept.length > late.length);
+  await file.saved();
+  assert.deepEqual(await texts(open(), 1_000_000), kept);
+});
+
 test('goes on when the platform died right after emptying the file', async (t) => {
   const { open, write, path } = await logIn(t);
   const file = open();

@@ -1,4 +1,13 @@
-import { closeSync, openSync, readFileSync, readSync, renameSync, statSync, truncateSync } from 'node:fs';
+import {
+  appendFileSync,
+  closeSync,
+  openSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  statSync,
+  truncateSync,
+} from 'node:fs';
 import { open, writeFile } from 'node:fs/promises';
 
 /** When so many bytes had been seen. */
@@ -11,6 +20,8 @@ interface Mark {
 /** Times are thinned beyond this: old lines get coarser times, and the index stays small. */
 const MAX_MARKS = 4096;
 const BLOCK_BYTES = 64 * 1024;
+/** An app that writes without end must not hold the platform up for ever. */
+const LATEST_BYTES = 8 * 1024 * 1024;
 
 /**
  * One output file of an app, written by the app itself (O_APPEND, so that it can go on when the platform dies), and
@@ -116,19 +127,20 @@ export class LogFile {
     return this.start;
   }
 
-  /** Keeps the file below its size. The app writes on meanwhile; what it writes during the copy is lost. */
+  /** Keeps the file below its size. The app writes on meanwhile; of what it writes during the copy the first 8 MiB stay. */
   async rotateIfLarge(): Promise<void> {
     const size = sizeOf(this.path);
     if (size <= this.#maxBytes || this.#rotating) return;
     this.#rotating = true;
     try {
       const copied = await this.#copyEnd(size, Math.floor(this.#maxBytes / 2));
+      const copiedTo = this.#copyLatest(size);
       this.observe();
-      const end = Math.max(this.#base + size, this.#marks.at(-1)?.offset ?? 0);
+      const end = Math.max(this.#base + copiedTo, this.#marks.at(-1)?.offset ?? 0);
       renameSync(`${this.path}.1.tmp`, `${this.path}.1`);
       truncateSync(this.path, 0);
       this.#previousStart = this.#base + size - copied;
-      this.#previousEnd = this.#base + size;
+      this.#previousEnd = this.#base + copiedTo;
       this.#base = end;
       this.#dropMarksBefore(this.#previousStart);
       this.#save('all');
@@ -158,6 +170,21 @@ export class LogFile {
       position += bytesRead;
     }
     return copied;
+  }
+
+  /**
+   * Adds what has come since: the last words of an app are what is looked for in its log. Synchronous, so that next to
+   * nothing comes between the last look and the emptying. Returns up to where it is copied.
+   */
+  #copyLatest(from: number): number {
+    let position = from;
+    while (position < from + LATEST_BYTES) {
+      const bytes = readAt(this.path, position, BLOCK_BYTES);
+      if (bytes.length === 0) break;
+      appendFileSync(`${this.path}.1.tmp`, bytes);
+      position += bytes.length;
+    }
+    return position;
   }
 
   #dropMarksBefore(position: number): void {
