@@ -32,6 +32,15 @@ export interface FaultLab {
 /** @param settings of avishkar.yml, besides the machines */
 export async function startFaultLab(settings: object = {}): Promise<FaultLab> {
   const fleet = await bringUpFleet(3);
+  try {
+    return await labOn(fleet, settings);
+  } catch (error) {
+    await fleet.down();
+    throw error;
+  }
+}
+
+async function labOn(fleet: Fleet, settings: object): Promise<FaultLab> {
   const { home, flags } = fleetHome(fleet, settings);
   const pauses = join(home.directory, 'pauses');
   mkdirSync(pauses);

@@ -8,6 +8,9 @@ import { type Slot, takeSlot } from './slot.ts';
 export const ROOT = new URL('../..', import.meta.url).pathname;
 export const PASSWORD = 'correct horse battery';
 
+/** Generous, for a machine that is busy with other tests. */
+const READY_MS = 60_000;
+
 export interface PlatformOptions {
   /** A home to start on again; default a new one. */
   home?: Home;
@@ -119,15 +122,22 @@ function onFleet(home: Home, flags: readonly string[]): string[] {
   return [...flags.filter((_, index) => at < 0 || (index !== at && index !== at + 1)), '--config', config];
 }
 
-/** Starts a platform and waits until it says that it is ready. */
+/** Starts a platform and waits until it says that it is ready. One that does not is ended: nobody else could. */
 export async function startPlatform(options: PlatformOptions = {}): Promise<TestPlatform> {
   const platform = spawnPlatform(options);
-  return { ...platform, url: await readyUrl(platform) };
+  try {
+    return { ...platform, url: await readyUrl(platform) };
+  } catch (error) {
+    await platform.kill();
+    throw error;
+  }
 }
 
 /** Waits until the platform says where it is; fails at once when it ends instead. */
 export async function readyUrl(platform: Pick<TestPlatform, 'output' | 'exited'>): Promise<string> {
-  const ready = eventually(() => /^Avishkar is ready at (\S+)$/m.exec(platform.output())?.[1], { deadlineMs: 30_000 });
+  const ready = eventually(() => /^Avishkar is ready at (\S+)$/m.exec(platform.output())?.[1], {
+    deadlineMs: READY_MS,
+  });
   const ended = platform.exited.then((how) => {
     throw new Error(`the platform ended (${how}) before it was ready:\n${platform.output()}`);
   });
