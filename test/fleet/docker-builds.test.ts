@@ -172,7 +172,11 @@ describe('images on a fleet', fleetOrSkip(), () => {
 
   test('an image that somebody pruned is missed at the start, and made again', async () => {
     await ensure(harness.runtime, { 'main.js': APP });
-    await must(vm, 'docker', 'image', 'rm', '--force', IMAGE);
+    // Docker trips over the removal of what the build left, should that be under way.
+    await eventually(async () => {
+      await vm.exec(['docker', 'image', 'rm', '--force', IMAGE]);
+      return (await vm.exec(['docker', 'image', 'inspect', IMAGE])).exitCode !== 0;
+    });
     const start = harness.runtime.start(await specFor(harness), { signal: never() });
     assert.match((await failure(start, 'AVK_IMAGE_MISSING')).message, /probe:1\.0\.0-0a1b2c3d is not on VM1/);
     await ensure(harness.runtime, { 'main.js': APP });

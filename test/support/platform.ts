@@ -138,10 +138,13 @@ export async function readyUrl(platform: Pick<TestPlatform, 'output' | 'exited'>
   const ready = eventually(() => /^Avishkar is ready at (\S+)$/m.exec(platform.output())?.[1], {
     deadlineMs: READY_MS,
   });
+  const late = ready.catch((error: Error) => {
+    throw new Error(`the platform is not ready (${error.message}):\n${platform.output()}`);
+  });
   const ended = platform.exited.then((how) => {
     throw new Error(`the platform ended (${how}) before it was ready:\n${platform.output()}`);
   });
-  const url = await Promise.race([ready, ended]);
+  const url = await Promise.race([late, ended]);
   // Both sides of the race go on; the one that lost must not end the test.
   ended.catch(() => undefined);
   return url;

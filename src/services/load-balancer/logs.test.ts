@@ -59,6 +59,19 @@ test('a follower hears the others while one cannot be read, and that one once it
   assert.deepEqual([heard.slice(0, 2).sort(), heard.slice(2)], [[UNREAD, 'of a'], ['of b']]);
 });
 
+test('a follower hears a replica that had not begun when it was first looked at, and nothing twice', async () => {
+  const clock = createVirtualClock();
+  let looks = 0;
+  const list = async (): Promise<Talker[] | null> => {
+    looks += 1;
+    return looks > 6 ? null : [talker('a')];
+  };
+  const open = (): AsyncIterable<LogLine> => (looks < 3 ? telling() : telling(line('a', 1, 'begun')));
+  const following = all(followLogLines(list, open, clock, new AbortController().signal));
+  for (let second = 0; second < 7; second += 1) await clock.advance(1000);
+  assert.deepEqual(await following, ['begun']);
+});
+
 test('a follower ends when the instance is gone, also when one of its replicas can never be read to its end', async () => {
   const clock = createVirtualClock();
   let gone = false;

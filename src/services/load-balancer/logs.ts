@@ -54,7 +54,8 @@ type News =
 
 /**
  * Lines as they are seen, of the replicas there are and of those that are added meanwhile, until the signal aborts or
- * the instance is gone and its last lines are told. A replica that cannot be read is tried again as long as it is there.
+ * the instance is gone and its last lines are told. A replica that cannot be read, or has not said a word as it has not
+ * begun yet, is tried again as long as it is there.
  *
  * @param list the replicas there are now; null when the instance is gone
  * @param open the lines of one of them, from now on
@@ -69,6 +70,8 @@ export async function* followLogLines(
   const pending = new Map<string, Promise<News>>();
   /** Those of which it was said that they cannot be read. */
   const unreadable = new Set<string>();
+  /** Those of which a line was told. */
+  const heard = new Set<string>();
 
   async function next(talker: Talker, iterator: AsyncIterator<LogLine>): Promise<News> {
     try {
@@ -109,12 +112,15 @@ export async function* followLogLines(
         const iterator = followed.get(talker.id);
         if (iterator) pending.set(talker.id, next(talker, iterator));
         unreadable.delete(talker.id);
+        heard.add(talker.id);
         yield asText(news.line);
       } else if (news.is === 'failure') {
         // The next look opens it again.
         followed.delete(talker.id);
         if (!unreadable.has(talker.id)) yield asText(unread(talker, news.error, clock));
         unreadable.add(talker.id);
+      } else if (!heard.has(talker.id)) {
+        followed.delete(talker.id);
       }
     }
   } finally {
