@@ -251,6 +251,32 @@ describe('faults of machines', fleetOrSkip(), () => {
     }, LATER);
   });
 
+  test('an NGINX that cannot be changed at the moment does not keep the platform from starting; apps serve on', async () => {
+    await api.deploy('web', { instanceName: 'served' });
+    const { endpoint } = await api.reaches('served', 'running');
+    const client = neverStopsAsking(endpoint ?? '');
+    const vm = vmNamed(fleet, 'VM1');
+    await platform?.stop();
+    platform = null;
+    // As a change does that hangs.
+    await vm.exec(['touch', '/run/held']);
+    const lock = '/etc/nginx/conf.d/.avishkar/lock';
+    const held = vm.exec(['flock', lock, 'sh', '-c', 'touch /run/holds; while [ -e /run/held ]; do sleep 0.1; done']);
+    try {
+      await eventually(async () => (await vm.exec(['test', '-e', '/run/holds'])).exitCode === 0);
+      await up();
+      assert.equal((await api.instance('served')).state, 'running');
+    } finally {
+      await vm.exec(['rm', '-f', '/run/held', '/run/holds']);
+      await held;
+    }
+    const later = await api.deploy('web', { instanceName: 'served-later' });
+    await serves((await api.reaches(later, 'running', 60_000)).endpoint);
+    await client.stop();
+    assert.ok(client.asked() > 10);
+    assert.deepEqual(client.failures, []);
+  });
+
   test('every machine lost to sight: apps serve on, and nothing is moved', async () => {
     await api.deploy('web', { instanceName: 'unseen' });
     const { endpoint, replicas } = await api.reaches('unseen', 'running');

@@ -104,7 +104,9 @@ export function createVm({ directory, slot, name, address, boot }: VmOptions): F
     await must(['sh', '/fleet/daemon.sh', daemon]);
     // It goes into the background before it listens, and writes this afterwards.
     if (daemon === 'sshd') {
-      await eventually(async () => (await exec(['test', '-s', PID_FILES.sshd])).exitCode === 0, { deadlineMs: SEEN_MS });
+      await eventually(async () => (await exec(['test', '-s', PID_FILES.sshd])).exitCode === 0, {
+        deadlineMs: SEEN_MS,
+      });
     }
     if (daemon === 'dockerd') {
       await eventually(async () => (await exec(['docker', 'version'])).exitCode === 0, { deadlineMs: SEEN_MS });

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
+import { after } from 'node:test';
 import { eventually } from './eventually.ts';
 import { type Slot, takeSlot } from './slot.ts';
 
@@ -55,6 +56,12 @@ export function newHome(directory = mkdtempSync(join(tmpdir(), 'avishkar-home-')
   };
 }
 
+const alive = new Set<ChildProcess>();
+// A test that failed may have left its own: the run would wait for it.
+after(() => {
+  for (const child of alive) child.kill('SIGKILL');
+});
+
 export function spawnPlatform(options: PlatformOptions = {}): Omit<TestPlatform, 'url'> & { child: ChildProcess } {
   const home = options.home ?? newHome();
   const { slot } = home;
@@ -65,6 +72,7 @@ export function spawnPlatform(options: PlatformOptions = {}): Omit<TestPlatform,
     env: { ...process.env, AVISHKAR_ADMIN_PASSWORD: PASSWORD, NODE_TEST_CONTEXT: undefined, ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
+  alive.add(child);
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8');
@@ -73,7 +81,10 @@ export function spawnPlatform(options: PlatformOptions = {}): Omit<TestPlatform,
     });
   }
   const exited = new Promise<number | NodeJS.Signals>((resolve) => {
-    child.on('exit', (code, signal) => resolve(code ?? signal ?? 'SIGKILL'));
+    child.on('exit', (code, signal) => {
+      alive.delete(child);
+      resolve(code ?? signal ?? 'SIGKILL');
+    });
   });
   return {
     child,

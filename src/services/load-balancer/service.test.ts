@@ -49,6 +49,33 @@ test('a load balancer that starts again keeps the routes of what runs, and start
   }
 });
 
+test('a load balancer starts although its proxy does not answer, and tells it the routes once it does', async () => {
+  const lab = await balancerLab();
+  try {
+    const first = await lab.start();
+    await first.register(specOfApp(NAME));
+    await first.stop();
+    lab.applied.length = 0;
+    const goOn = lab.pauseProxy(() => true);
+    const second = await lab.start();
+    try {
+      const { replicas } = await second.call<View>('GET', `/instances/${NAME}`);
+      assert.deepEqual(
+        replicas.map(({ state }) => state),
+        ['healthy'],
+      );
+      assert.deepEqual(lab.applied, []);
+      goOn();
+      await eventually(() => lab.applied.at(-1)?.[0]?.upstreams.length === 1);
+    } finally {
+      goOn();
+      await second.stop();
+    }
+  } finally {
+    await lab.cleanup();
+  }
+});
+
 test('an app whose port another program has gets the next one; one that the proxy refuses for another reason keeps its own', async () => {
   const lab = await balancerLab();
   const balancer = await lab.start();

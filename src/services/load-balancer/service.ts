@@ -1,5 +1,6 @@
 import { messageOf } from '../../domain/errors.ts';
 import { crashBackoffMs } from '../../domain/replica-plan.ts';
+import { withDeadline } from '../../kernel/deadline.ts';
 import type { HttpApp } from '../../kernel/http/app.ts';
 import { createMessenger } from '../../kernel/messenger.ts';
 import type { Metrics } from '../../kernel/metrics.ts';
@@ -61,6 +62,8 @@ export interface LoadBalancerDeps {
   placement: PlacementRule;
 }
 
+/** How long the platform's start waits for its routes. */
+const ROUTES_AT_START_MS = 5000;
 /** A route that was set aside is tried again this often; its port may be free again. */
 const REJECTED_RETRY_MS = 5000;
 
@@ -199,6 +202,15 @@ export function createLoadBalancer(deps: LoadBalancerDeps): Service {
     reconciler.kick(row.app);
   }
 
+  /** A proxy that cannot be told now is told later: what it was told last goes on meanwhile. */
+  async function routesAtStart(): Promise<void> {
+    try {
+      await withDeadline(clock, ROUTES_AT_START_MS, 'telling the proxy its routes', () => routesKeeper.refresh());
+    } catch (error) {
+      log.warn({ reason: messageOf(error) }, 'the platform starts with the routes that the proxy has');
+    }
+  }
+
   function listen({ runtime }: Machine): void {
     unlisten.push(
       runtime.onExit((info) => {
@@ -222,8 +234,7 @@ export function createLoadBalancer(deps: LoadBalancerDeps): Service {
         await tx.updateTable('rollouts').set({ reached_at: clock.now() }).execute();
       });
       await adoptReplicas(deps);
-      // A proxy that cannot be told now is told later: what it was told last goes on meanwhile.
-      await routesKeeper.refresh().catch(() => undefined);
+      await routesAtStart();
       fleet.start();
       usage.start();
       await messenger.start();
