@@ -154,15 +154,22 @@ test('the wait after a failure doubles from 1 s to 60 s', () => {
 
 test('running with enough healthy replicas, degraded with the first reason otherwise', () => {
   const of = (state: ReplicaState, reason: string | null = null) => ({ state, reason });
-  assert.deepEqual(instanceHealth(1, [of('healthy'), of('lost', 'gone')]), {
+  assert.deepEqual(instanceHealth(1, [of('healthy'), of('lost', 'gone')], null), {
     state: 'running',
     reason: '',
     healthy: 1,
   });
-  assert.deepEqual(instanceHealth(2, [of('healthy'), of('draining', 'leaving'), of('unhealthy', 'it answered 500')]), {
+  assert.deepEqual(
+    instanceHealth(2, [of('healthy'), of('draining', 'leaving'), of('unhealthy', 'it answered 500')], null),
+    {
+      state: 'degraded',
+      reason: '1 of 2 replicas are healthy: it answered 500',
+      healthy: 1,
+    },
+  );
+  assert.deepEqual(instanceHealth(1, [], null), {
     state: 'degraded',
-    reason: '1 of 2 replicas are healthy: it answered 500',
-    healthy: 1,
+    reason: '0 of 1 replicas are healthy',
+    healthy: 0,
   });
-  assert.deepEqual(instanceHealth(1, []), { state: 'degraded', reason: '0 of 1 replicas are healthy', healthy: 0 });
 });

@@ -129,12 +129,18 @@ export function crashBackoffMs(failures: number): number {
   return Math.min(FIRST_BACKOFF_MS * 2 ** Math.max(0, failures - 1), LONGEST_BACKOFF_MS);
 }
 
-/** Whether an instance is `running` or `degraded`, and why. */
+/**
+ * Whether an instance is `running` or `degraded`, and why.
+ *
+ * @param unrouted why its route is not live; null when it is
+ */
 export function instanceHealth(
   min: number,
   replicas: readonly { state: ReplicaState; reason: string | null }[],
+  unrouted: string | null,
 ): { state: 'running' | 'degraded'; reason: string; healthy: number } {
   const healthy = replicas.filter((replica) => replica.state === 'healthy').length;
+  if (unrouted !== null) return { state: 'degraded', reason: `it cannot be reached: ${unrouted}`, healthy };
   if (healthy >= min) return { state: 'running', reason: '', healthy };
   const ill = replicas.find((replica) => replica.reason && replica.state !== 'draining');
   const why = ill?.reason ? `: ${ill.reason}` : '';

@@ -37,6 +37,8 @@ export interface BalancerLab {
   refuse(rule: (route: Route) => Omit<Rejection, 'name'> | null): void;
   /** Has the proxy pause before routes for which `rule` holds, until the returned function is called. */
   pauseProxy(rule: (routes: readonly Route[]) => boolean): () => void;
+  /** From now on the proxy can be told nothing, until the returned function is called. */
+  silenceProxy(): () => void;
   /** Images whose replicas never become healthy. */
   sick: Set<string>;
   /** Images that cannot be built. */
@@ -99,6 +101,7 @@ export async function balancerLab(
   let refusalOf: Parameters<BalancerLab['refuse']>[0] = () => null;
   let isPaused: (routes: readonly Route[]) => boolean = () => false;
   let pause: Promise<void> = Promise.resolve();
+  let isSilent = false;
   const sick = new Set<string>();
   const unbuildable = new Set<string>();
   const unstartable = new Set<string>();
@@ -130,6 +133,7 @@ export async function balancerLab(
   const proxy: ReverseProxy = {
     async apply(routes) {
       if (isPaused(routes)) await pause;
+      if (isSilent) throw new AvkError('AVK_HOST_UNREACHABLE', 'the machine of the proxy does not answer');
       applied.push(structuredClone([...routes]));
       return {
         rejected: routes.flatMap((route) => {
@@ -265,6 +269,12 @@ export async function balancerLab(
       isPaused = rule;
       pause = promise;
       return resolve;
+    },
+    silenceProxy() {
+      isSilent = true;
+      return () => {
+        isSilent = false;
+      };
     },
     sick,
     unbuildable,

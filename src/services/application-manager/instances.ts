@@ -185,10 +185,10 @@ export function createInstances(deps: InstancesDeps): Instances {
       state,
     });
     if (ENDED.includes(row.state)) return accepted(row.state);
-    // A stop that failed said so in the reason; then asking again asks again.
-    if (row.state === 'stopping' && row.reason === null) return accepted('stopping');
+    // A stop that failed goes on by itself, under its own request.
+    if (row.state === 'stopping') return accepted('stopping');
     if (ending === 'cancelled' && (await deps.rollouts.giveUp(unit, row, requestId))) return accepted(row.state);
-    if (ending === 'cancelled' && row.state !== 'stopping' && !DEPLOYING.includes(row.state)) {
+    if (ending === 'cancelled' && !DEPLOYING.includes(row.state)) {
       throw new AvkError(
         'AVK_CONFLICT',
         `${row.name} is ${row.state}, there is no deployment to cancel; stop it instead`,

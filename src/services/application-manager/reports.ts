@@ -73,7 +73,9 @@ export function handleReports(deps: ReportsDeps): Reports {
   messenger.onAnswer('error stop', async (unit, message) => {
     const row = await current(unit, message);
     if (row?.state !== 'stopping') return;
-    const reason = `could not be stopped yet: ${message.fields.reason}`;
+    const reason = `could not be stopped yet, and is tried again: ${message.fields.reason}`;
+    // It is told of each try.
+    if (row.reason === reason) return;
     await become(unit, row, 'stopping', reason, { reason });
   });
 

@@ -68,7 +68,13 @@ export function createDeploymentManager(deps: DeploymentManagerDeps): Service {
   });
   const builds = createBuildLogs(database, clock, log);
   sagas.define(deploySaga({ ...deps, builds, work: createNodeWork() }));
-  sagas.define(stopSaga(deps));
+  sagas.define(
+    stopSaga({
+      ...deps,
+      again: (unit, { subject, requestId }, context) =>
+        sagas.begin(unit, 'stop', { id: random.uuid(), subject, requestId }, context),
+    }),
+  );
   sagas.define(requestSaga(deps));
   messenger.onCommand('deploy app', deployApp);
   messenger.onCommand('stop app', stopApp);

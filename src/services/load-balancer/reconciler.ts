@@ -1,6 +1,7 @@
 import { messageOf } from '../../domain/errors.ts';
 import type { InstanceSpec } from '../../domain/instance.ts';
 import { instanceHealth, planReplicas, type ReplicaAction } from '../../domain/replica-plan.ts';
+import { withDeadline } from '../../kernel/deadline.ts';
 import type { Messenger, Unit } from '../../kernel/messenger.ts';
 import type { ServiceClient } from '../../kernel/service-client.ts';
 import type { Clock, Timer } from '../../ports/clock.ts';
@@ -64,6 +65,8 @@ const DEFAULT_STOP_SECONDS = 10;
 const STARTING_GRACE_MS = 5000;
 /** Strays are looked for at every so-manieth look. */
 const SWEEP_EVERY_LOOKS = 60;
+/** How long the end of an app waits for a proxy that does not answer. */
+const ROUTES_MS = 10_000;
 
 export function createReconciler(deps: ReconcilerDeps): Reconciler {
   const { database, messenger, worker, clock, log } = deps;
@@ -238,7 +241,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
   /** Tells the application manager when an instance's health changed. */
   async function report(unit: Unit<LoadBalancerTables>, app: AppRow, requestId: string): Promise<void> {
     const replicas = await readReplicas(unit.tx, app.name);
-    const { state, reason, healthy } = instanceHealth(app.scale_min, replicas);
+    const { state, reason, healthy } = instanceHealth(app.scale_min, replicas, deps.routes.problem(app.name));
     // Replicas that have only just begun to start are not bad news yet.
     const starting = replicas.some((row) => row.state === 'starting' && clock.now() - row.since < STARTING_GRACE_MS);
     if (starting) return;
@@ -265,7 +268,12 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
       );
     });
     const replicas = await readReplicas(database.read, app.name);
-    await deps.onSettled(null, app.name, replicas);
+    try {
+      await withDeadline(clock, ROUTES_MS, 'telling the proxy', () => deps.onSettled(null, app.name, replicas));
+    } catch (error) {
+      // Its replicas end although the proxy cannot be told: nobody is to be served by them any more.
+      if (replicas.length === 0) throw error;
+    }
     if (replicas.length > 0) {
       for (const row of replicas) worker.retire(row, spec?.manifest.stopSeconds ?? DEFAULT_STOP_SECONDS);
       return;
@@ -352,6 +360,8 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
   }
 
   async function sweep(due: boolean): Promise<void> {
+    // What became of the routes by itself: a port that another program took while the proxy was started anew.
+    if (due) void deps.routes.refresh().catch(() => undefined);
     if (!due && !sweepSoon) return;
     sweepSoon = false;
     await removeStrays(deps);

@@ -13,7 +13,7 @@ import type { ReverseProxy } from '../../ports/reverse-proxy.ts';
 import type { FleetFollower } from './fleet-follower.ts';
 import { freeHostPort } from './host-ports.ts';
 import type { RoutesKeeper } from './routes-keeper.ts';
-import type { LoadBalancerTables, ReplicaRow } from './store.ts';
+import { type LoadBalancerTables, type ReplicaRow, readApp } from './store.ts';
 
 /** Carries out what the plan says about single replicas. It decides nothing. */
 export interface ReplicaWorker {
@@ -45,6 +45,8 @@ export const STABLE_MS = 60_000;
 /** How long requests under way may take to finish before a replica is stopped. */
 const DRAIN_MS = 10_000;
 const RETIRE_RETRY_MS = 1000;
+/** How long a replica that is to go waits at a time for a proxy that does not answer. */
+const ROUTES_MS = 10_000;
 const REASON_LENGTH = 500;
 const HOPELESS: readonly ErrorCode[] = ['AVK_BUILD_FAILED', 'AVK_BAD_ZIP', 'AVK_RUNTIME_UNSUPPORTED'];
 
@@ -158,8 +160,11 @@ export function createReplicaWorker(deps: ReplicaWorkerDeps): ReplicaWorker {
   }
 
   async function takeDown(row: ReplicaRow, stopSeconds: number, cancelled: AbortSignal): Promise<void> {
-    await deps.routes.refresh();
-    if (row.ip && row.port && !isGone(row.node)) await deps.proxy.drained({ ip: row.ip, port: row.port }, DRAIN_MS);
+    // Of an app that is to be gone they end although the proxy cannot be told: nobody is to be served by them.
+    const led = await leadElsewhere(cancelled, async () => (await readApp(database.read, row.app))?.state === 'live');
+    if (led && row.ip && row.port && !isGone(row.node)) {
+      await deps.proxy.drained({ ip: row.ip, port: row.port }, DRAIN_MS);
+    }
     // One on a machine that is gone is removed when that turns up again, as it is on record as retired.
     while (!isGone(row.node)) {
       cancelled.throwIfAborted();
@@ -173,9 +178,26 @@ export function createReplicaWorker(deps: ReplicaWorkerDeps): ReplicaWorker {
         await clock.sleep(RETIRE_RETRY_MS, cancelled);
       }
     }
+    // As long as the proxy may lead there, its port is to be nobody else's.
+    if (!led) await leadElsewhere(cancelled, async () => true);
     await database.transaction(async (tx) => {
       await tx.deleteFrom('replicas').where('id', '=', row.id).execute();
     });
+  }
+
+  /** Waits until the proxy leads to no replica any more that is to go, as long as `insist` says. False: it may yet. */
+  async function leadElsewhere(cancelled: AbortSignal, insist: () => Promise<boolean>): Promise<boolean> {
+    for (;;) {
+      try {
+        await withDeadline(clock, ROUTES_MS, 'telling the proxy', () => deps.routes.refresh(), cancelled);
+        return true;
+      } catch (error) {
+        cancelled.throwIfAborted();
+        if (!(await insist())) return false;
+        log.debug({ reason: messageOf(error) }, 'a replica waits for the proxy to lead elsewhere');
+        await clock.sleep(RETIRE_RETRY_MS, cancelled);
+      }
+    }
   }
 
   /** Lost to sight, or none of the platform's any more. */

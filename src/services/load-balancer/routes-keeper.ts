@@ -12,6 +12,8 @@ export interface RoutesKeeper {
    * made live is tried again until it is, or until the next call.
    */
   refresh(): Promise<ApplyResult>;
+  /** Why the app's route is not live, as last seen; null when it is, or nothing is known of it. */
+  problem(app: string): string | null;
   /** No more tries. */
   stop(): void;
 }
@@ -24,23 +26,41 @@ export function createRoutesKeeper(
   proxy: ReverseProxy,
   clock: Clock,
   log: Log,
+  /** Told of each app whose `problem` has changed. */
+  onProblem: (app: string) => void,
 ): RoutesKeeper {
   let running: Promise<ApplyResult> | null = null;
   let next: Promise<ApplyResult> | null = null;
   let retry: Timer | null = null;
   let stopped = false;
+  let problems: ReadonlyMap<string, string> = new Map();
+  /** Why the proxy could not be told the last time; said once, as it is tried again every few seconds. */
+  let trouble = '';
 
   async function apply(): Promise<ApplyResult> {
     const result = await proxy.apply(await readRoutes(database.read));
-    for (const { name, reason } of result.rejected) log.error({ app: name, reason }, 'the route was set aside');
+    trouble = '';
+    const before = problems;
+    problems = new Map(result.rejected.map(({ name, reason }) => [name, reason]));
+    for (const [app, reason] of problems) {
+      if (before.get(app) !== reason) log.error({ app, reason }, 'the route was set aside');
+    }
+    for (const app of new Set([...before.keys(), ...problems.keys()])) {
+      if (before.get(app) !== problems.get(app)) onProblem(app);
+    }
     return result;
+  }
+
+  function sayTrouble(reason: string): void {
+    if (reason !== trouble) log.error({ reason }, 'the routes could not be applied; it is tried again');
+    trouble = reason;
   }
 
   function begin(): Promise<ApplyResult> {
     retry?.cancel();
     const run = apply()
       .catch((error) => {
-        log.error({ reason: messageOf(error) }, 'the routes could not be applied; it is tried again');
+        sayTrouble(messageOf(error));
         if (!stopped) retry = clock.after(RETRY_MS, () => refresh().catch(() => undefined), { background: true });
         throw error;
       })
@@ -65,6 +85,7 @@ export function createRoutesKeeper(
 
   return {
     refresh,
+    problem: (app) => problems.get(app) ?? null,
     stop() {
       stopped = true;
       retry?.cancel();

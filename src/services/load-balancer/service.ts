@@ -81,7 +81,7 @@ export function createLoadBalancer(deps: LoadBalancerDeps): Service {
   });
   const fleet = createFleetFollower(deps.client, clock, log);
   const usage = createUsageHistory({ database, fleet, clock, log });
-  const routesKeeper = createRoutesKeeper(database, proxy, clock, log);
+  const routesKeeper = createRoutesKeeper(database, proxy, clock, log, (app) => reconciler.kick(app));
   const monitor = createHealthMonitor(clock, (id, healthy, reason) => {
     healthChanged(id, healthy, reason).catch((error) =>
       log.error({ replica: id, reason: messageOf(error) }, 'a change of health was not recorded'),
@@ -111,25 +111,32 @@ export function createLoadBalancer(deps: LoadBalancerDeps): Service {
 
   /** Brings proxy, registry and health checks in line with the replicas of one app. */
   async function settled(app: AppRow | null, name: string, replicas: readonly ReplicaRow[]): Promise<void> {
+    try {
+      await publish(app, name, replicas);
+    } finally {
+      // Also while the proxy cannot be told.
+      await watchHealth();
+    }
+  }
+
+  async function publish(app: AppRow | null, name: string, replicas: readonly ReplicaRow[]): Promise<void> {
     const direct = app ? upstreamsOf(replicas) : [];
     const text = app ? JSON.stringify([app.public_port, direct, specOf(app)?.manifest.maxBodyMb ?? 0]) : '';
-    if (published.get(name) !== text) {
-      const { rejected } = await routesKeeper.refresh();
-      if (rejected.some((route) => route.name === name)) {
-        clock.after(REJECTED_RETRY_MS, () => reconciler.kick(name), { background: true });
-      } else if (app?.kind === 'service') {
-        // Its entry in the registry is its own.
-        published.set(name, text);
-      } else if (app) {
-        const address = { ip: deps.publicAddress, port: app.public_port };
-        await session?.register({ name, kind: 'app', address, direct });
-        published.set(name, text);
-      } else {
-        await session?.unregister(name);
-        published.delete(name);
-      }
+    if (published.get(name) === text && routesKeeper.problem(name) === null) return;
+    const { rejected } = await routesKeeper.refresh();
+    if (rejected.some((route) => route.name === name)) {
+      clock.after(REJECTED_RETRY_MS, () => reconciler.kick(name), { background: true });
+    } else if (app?.kind === 'service') {
+      // Its entry in the registry is its own.
+      published.set(name, text);
+    } else if (app) {
+      const address = { ip: deps.publicAddress, port: app.public_port };
+      await session?.register({ name, kind: 'app', address, direct });
+      published.set(name, text);
+    } else {
+      await session?.unregister(name);
+      published.delete(name);
     }
-    await watchHealth();
   }
 
   async function watchHealth(): Promise<void> {
