@@ -199,7 +199,11 @@ require('node:http').createServer((request, response) => {
     /** Waits until so many different replicas have answered since now. */
     const answering = async (count: number): Promise<void> => {
       served.clear();
-      await eventually(() => served.size >= count);
+      await eventually(() => {
+        const said = `${[...served.keys()]} answered, ${failures.length} did not: ${failures.slice(0, 5)}`;
+        assert.ok(served.size >= count, `${count} are to answer; ${said}`);
+        return true;
+      });
     };
     try {
       await answering(1);

@@ -2,6 +2,7 @@ import { request } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { AvkError, messageOf } from '../../../domain/errors.ts';
+import type { Clock } from '../../../ports/clock.ts';
 import type { Host } from '../../../ports/host.ts';
 import type { Machine } from './machine.ts';
 import type { ControlSpec } from './shared-text.ts';
@@ -16,22 +17,25 @@ export interface Running {
 
 /** Longer than NGINX needs for anything here; a connection that is made and not answered is one too many. */
 const ANSWER_MS = 10_000;
+/** How often it is asked for its state: one that is busy may break a connection off, or not take it. */
+const MOST_TRIES = 3;
+const PAUSE_MS = 250;
 
 class NoAnswer extends AvkError {
-  constructor(message: string) {
-    super('AVK_SERVICE_UNAVAILABLE', message);
+  constructor(message: string, cause: unknown) {
+    super('AVK_SERVICE_UNAVAILABLE', message, { cause });
   }
 }
 
 /** NGINX's loopback-only server, reached through its machine. */
 export interface Control {
-  /** Null when nothing of the platform's answers there. */
-  running(spec: ControlSpec): Promise<Running | null>;
+  /** Null when nothing of the platform's answers there. `unclear`: something listens, and answers broken or not at all. */
+  running(spec: ControlSpec): Promise<Running | 'unclear' | null>;
   /** Says replicas and notes. @throws AvkError AVK_SERVICE_UNAVAILABLE with NGINX's answer, or without one */
   change(spec: ControlSpec, lines: readonly string[]): Promise<void>;
 }
 
-export function createControl(host: Host, machine: Machine): Control {
+export function createControl(host: Host, machine: Machine, clock: Clock): Control {
   async function ask(spec: ControlSpec, path: string, body?: string): Promise<{ status: number; body: string }> {
     const deadline = machine.within(ANSWER_MS);
     try {
@@ -43,24 +47,33 @@ export function createControl(host: Host, machine: Machine): Control {
       }
     } catch (error) {
       if (error instanceof AvkError) throw error;
-      throw new NoAnswer(`NGINX on ${host.name} does not answer the platform: ${messageOf(error)}`);
+      throw new NoAnswer(`NGINX on ${host.name} does not answer the platform: ${messageOf(error)}`, error);
     } finally {
       deadline.cancel();
     }
   }
 
+  async function state(spec: ControlSpec): Promise<Running | 'unclear' | null> {
+    try {
+      const { status, body } = await ask(spec, '/state');
+      const match = /^([0-9a-f]{16}) (\S+)$/.exec(body);
+      if (!match?.[1]) return status >= 500 ? 'unclear' : null;
+      return { generation: match[1], revision: match[2] === '-' ? null : (match[2] ?? null) };
+    } catch (error) {
+      // If it is the machine that does not answer, nothing is known.
+      if (!(error instanceof NoAnswer)) throw error;
+      const { code } = error.cause as NodeJS.ErrnoException;
+      return code === 'ECONNRESET' || code === 'EPIPE' || code === 'ETIMEDOUT' ? 'unclear' : null;
+    }
+  }
+
   return {
     async running(spec) {
-      let answer: { status: number; body: string };
-      try {
-        answer = await ask(spec, '/state');
-      } catch (error) {
-        // Nothing listens there, or it is not HTTP. If it is the machine that does not answer, nothing is known.
-        if (error instanceof NoAnswer) return null;
-        throw error;
+      for (let tries = 1; ; tries += 1) {
+        const answer = await state(spec);
+        if (answer !== 'unclear' || tries === MOST_TRIES) return answer;
+        await clock.sleep(PAUSE_MS);
       }
-      const match = /^([0-9a-f]{16}) (\S+)$/.exec(answer.body);
-      return match?.[1] ? { generation: match[1], revision: match[2] === '-' ? null : (match[2] ?? null) } : null;
     },
     async change(spec, lines) {
       const { status, body } = await ask(spec, '/endpoints', `${lines.join('\n')}\n`);

@@ -123,7 +123,10 @@ export function createKeeper(options: KeeperOptions): Keeper {
   /** Resolves with null when it should be tried again. */
   async function attempt(routes: readonly Route[], learnt: Learnt, first: Seen): Promise<Result | null> {
     const known = spec ?? readControl(first.shared);
-    const running = known ? await control.running(known) : null;
+    const heard = known ? await control.running(known) : null;
+    // What runs and listens there is NGINX; without its word its ports would look like other programs'.
+    if (heard === 'unclear' && first.master !== null && first.listening.has(known?.port ?? 0)) throw busy();
+    const running = heard === 'unclear' ? null : heard;
     // Its workers may have ended since, and with them what they listened on.
     const seen = first.master === null && !running ? await machine.look(learnt.main) : first;
     met = running !== null || (met && seen.master !== null);
@@ -131,7 +134,8 @@ export function createKeeper(options: KeeperOptions): Keeper {
     const now = prepare(routes, learnt, seen, running, spec);
     const { change, desired } = now;
 
-    if (held && held.generation === desired.generation && held.until > clock.monotonic()) {
+    const taken = running?.generation === desired.generation;
+    if (held && held.generation === desired.generation && held.until > clock.monotonic() && !taken) {
       return withoutReload(now, held.reason);
     }
     held = null;
@@ -140,7 +144,7 @@ export function createKeeper(options: KeeperOptions): Keeper {
       await put(now);
       return withoutReload(now, orphans());
     }
-    if (seen.master !== null && running?.generation === desired.generation && !change.unsure) {
+    if (seen.master !== null && taken && running && !change.unsure) {
       await put(now);
       await say(now, running);
       settle(now);
@@ -206,8 +210,12 @@ export function createKeeper(options: KeeperOptions): Keeper {
   /** After NGINX was told to read its files, or was started. */
   async function finish(changed: Changed, then: 'reload' | 'start', now: Try): Promise<Result | null> {
     const { at, accepted, desired, rejected } = now;
-    const running = changed.outcome === 'live' ? await control.running(at) : null;
-    if (running?.generation === desired.generation) {
+    // Also a change that seems not to be taken over may only have taken longer than it was waited for.
+    const done = changed.outcome === 'live' || changed.outcome === 'not taken over';
+    const running = done ? await control.running(at) : null;
+    // All is in place: the next look sees what has become of it.
+    if (running === 'unclear' && changed.outcome === 'live') throw busy();
+    if (running !== 'unclear' && running?.generation === desired.generation) {
       met = true;
       await say(now, running);
       settle(now);
@@ -327,7 +335,7 @@ export function createKeeper(options: KeeperOptions): Keeper {
     if (ports === null) return null;
     const running = await control.running(spec);
     // Else somebody has told NGINX to read its files, or has started it anew.
-    if (running === null || running.generation !== generation) return null;
+    if (running === null || running === 'unclear' || running.generation !== generation) return null;
     early = new Map([...early].filter(([name]) => read.has(name)).concat([...ports]));
     await endpoints.say(spec, running, learnt.variant, accepted, early);
     live.clear();
@@ -345,6 +353,11 @@ export function createKeeper(options: KeeperOptions): Keeper {
     for (const [name, sum] of desired.structure) structure.set(name, sum);
     for (const route of accepted) live.set(route.name, route);
     for (const name of aside.keys()) if (structure.has(name)) aside.delete(name);
+  }
+
+  function busy(): AvkError {
+    const sentence = `NGINX on ${machine.name} runs and does not answer the platform; what is live there stays`;
+    return new AvkError('AVK_SERVICE_UNAVAILABLE', sentence);
   }
 
   /** NGINX's first process is gone and its workers go on: they hold the ports, and only root can end them. */

@@ -37,7 +37,7 @@ export function createNginxProxy(options: NginxProxyOptions): ReverseProxy {
   const mainFile = options.mainFile ?? '/etc/nginx/nginx.conf';
   const program = options.program ?? '/usr/sbin/nginx';
   const machine = createMachine({ host, clock, confDir, mainFile, program });
-  const control = createControl(host, machine);
+  const control = createControl(host, machine, clock);
   const keeper = createKeeper({
     ...{ machine, control, clock, log, confDir, mainFile, program },
     controlPort: options.controlPort ?? 1989,
