@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { closeSync, constants, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { get } from 'node:http';
 import { join } from 'node:path';
 import type { Api } from '../support/api.ts';
@@ -102,4 +102,17 @@ export async function makePipe(path: string): Promise<() => void> {
     spawn('mkfifo', [path]).once('exit', (code) => (code === 0 ? resolve() : reject(new Error(`mkfifo: ${code}`))));
   });
   return () => writeFileSync(path, 'go on\n');
+}
+
+/** Takes a pipe away at which the platform may hold its breath after all, or never will. */
+export function takePipeAway(path: string): void {
+  try {
+    const pipe = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK);
+    writeSync(pipe, 'go on\n');
+    closeSync(pipe);
+  } catch (error) {
+    // Nobody reads it.
+    if ((error as NodeJS.ErrnoException).code !== 'ENXIO') throw error;
+    rmSync(path);
+  }
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { type Api, type Instance, signIn } from '../support/api.ts';
 import { eventually } from '../support/eventually.ts';
 import { type Home, startPlatform, type TestPlatform } from '../support/platform.ts';
-import { fleetHome, KILLABLE, makePipe, nodeIs, replicasOn, vmNamed } from './controller.ts';
+import { fleetHome, KILLABLE, makePipe, nodeIs, replicasOn, takePipeAway, vmNamed } from './controller.ts';
 import { bringUpFleet, type Fleet } from './fleet.ts';
 import type { FleetVm } from './vm.ts';
 
@@ -62,7 +62,12 @@ async function labOn(fleet: Fleet, settings: object): Promise<FaultLab> {
       const goOn = await makePipe(join(pauses, point));
       const begun = begin();
       begun.catch(() => undefined);
-      await eventually(() => platform.output().slice(said).includes(`paused at ${point}\n`), LATER);
+      try {
+        await eventually(() => platform.output().slice(said).includes(`paused at ${point}\n`), LATER);
+      } catch (error) {
+        takePipeAway(join(pauses, point));
+        throw error;
+      }
       try {
         await meanwhile();
       } finally {
@@ -75,7 +80,8 @@ async function labOn(fleet: Fleet, settings: object): Promise<FaultLab> {
       await api.reaches(name, 'running');
       let instance = await lab.comesTo(name, { replicas });
       // Placed again where a VM was too busy with other tests for a moment to be one to place on.
-      while (replicas > 1 && new Set(instance.replicas.map(({ node }) => node)).size === 1) {
+      for (let tries = 0; replicas > 1 && new Set(instance.replicas.map(({ node }) => node)).size === 1; tries += 1) {
+        assert.ok(tries < 5, `both replicas of ${name} go to ${instance.replicas[0]?.node} each time`);
         await api.post('/api/deployedApps/scale/', { instanceName: name, replicas: 1 });
         await lab.comesTo(name, { replicas: 1 });
         await api.post('/api/deployedApps/scale/', { instanceName: name, replicas });

@@ -87,7 +87,7 @@ describe('faults on the way to apps and to what they print', fleetOrSkip(), () =
     assert.deepEqual(client.failures, []);
     await vmNamed(lab.fleet, 'VM1').kill('nginx');
     await eventually(() => client.failures.length > 0, LATER);
-    await serves(endpoint, 10_000);
+    await serves(endpoint, 60_000);
     const failed = client.failures.length;
     const asked = client.asked();
     await eventually(() => client.asked() > asked + 50, LATER);

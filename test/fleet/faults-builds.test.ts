@@ -10,8 +10,8 @@ import { running } from './ssh-lab.ts';
 import type { FleetVm } from './vm.ts';
 
 const LATER = { deadlineMs: 60_000 };
-const BUILD_SECONDS = 15;
-const SLOW = 'setTimeout(() => {}, 4000)';
+const BUILD_SECONDS = 20;
+const SLOW = 'setTimeout(() => {}, 8000)';
 
 describe('faults while an image is made or moved', fleetOrSkip(), () => {
   let lab: FaultLab;

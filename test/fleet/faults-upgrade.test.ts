@@ -21,10 +21,10 @@ describe('upgrades while a VM is cut off', fleetOrSkip(), () => {
 
   before(async () => {
     lab = await startFaultLab();
-    const slow = { scripts: { preinstall: 'node -e "setTimeout(() => {}, 5000)"' } };
+    const slow = { scripts: { preinstall: 'node -e "setTimeout(() => {}, 8000)"' } };
     await lab.api.provide({ ...webApp('web', { version: '3.0.0' }), 'package.json': JSON.stringify(slow) });
     const late = webApp('web', { version: '4.0.0' });
-    await lab.api.provide({ ...late, 'main.js': `setTimeout(() => {${late['main.js']}}, 4000);` });
+    await lab.api.provide({ ...late, 'main.js': `setTimeout(() => {${late['main.js']}}, 6000);` });
     await lab.api.provide(webApp('web', { version: '2.0.0' }));
     await lab.api.provide(webApp('web', { version: '1.0.0' }));
   });
@@ -57,7 +57,7 @@ describe('upgrades while a VM is cut off', fleetOrSkip(), () => {
   test('a VM that is cut off while a new version is built on it: the upgrade goes on on the others', async () => {
     await lab.deploy('web', 'building', 2, { version: '1.0.0' });
     await upgrade('building', '3.0.0')();
-    const vm = await vmWhere(lab.fleet, async (each) => (await running(each, 'setTimeout(() => {}, 5000)')).length > 0);
+    const vm = await vmWhere(lab.fleet, async (each) => (await running(each, 'setTimeout(() => {}, 8000)')).length > 0);
     await vm.cut();
     await comesTo('building', '3.0.0', vm);
   });

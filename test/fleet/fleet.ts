@@ -130,7 +130,10 @@ async function takeSlot(wanted?: number): Promise<number> {
     try {
       mkdirSync(directory);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'EEXIST') continue;
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'EEXIST') continue;
+      // The last fleet took the root away just now.
+      if (code === 'ENOENT') return takeSlot(wanted);
       throw error;
     }
     writeFileSync(join(directory, 'owner'), `${process.pid} ${startTicks(process.pid)}`);
@@ -143,7 +146,11 @@ async function takeSlot(wanted?: number): Promise<number> {
 
 /** Takes down what is left of fleets whose owner and whose guard were both killed. */
 async function sweep(): Promise<void> {
-  for (const slot of await readdir(ROOT)) {
+  const slots = await readdir(ROOT).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return [];
+    throw error;
+  });
+  for (const slot of slots) {
     const file = join(ROOT, slot, 'owner');
     if (!existsSync(file)) continue;
     const [pid, ticks] = readFileSync(file, 'utf8').split(' ').map(Number);

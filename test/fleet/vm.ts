@@ -1,5 +1,5 @@
 import { execFile, execFileSync, spawn } from 'node:child_process';
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { eventually } from '../support/eventually.ts';
@@ -27,6 +27,7 @@ export interface FleetVm {
   path(inside: string): string;
   /** Takes the network cable out: packets vanish. */
   cut(): Promise<void>;
+  /** The cable is back in; a VM that is off is switched on. */
   heal(): Promise<void>;
   /** Lets a daemon run for a moment now and then only, until the returned function is called. */
   stutter(daemon: Daemon): Promise<() => Promise<void>>;
@@ -54,6 +55,11 @@ const SEEN_MS = 30_000;
 export function createVm({ directory, slot, name, address, boot }: VmOptions): FleetVm {
   const folder = join(directory, name);
   const pid = (): string => readFileSync(join(folder, 'pid'), 'utf8').trim();
+
+  const isOff = (): boolean => {
+    const file = join(folder, 'pid');
+    return !existsSync(file) || Number.isNaN(startTicks(Number(pid())));
+  };
 
   async function exec(
     argv: readonly string[],
@@ -94,7 +100,8 @@ export function createVm({ directory, slot, name, address, boot }: VmOptions): F
   async function kill(daemon: Daemon): Promise<void> {
     // With those it started: what an nginx leaves behind would hold its ports, and an sshd its connections.
     const family =
-      'p=$(cat "$1"); list=$p; todo=$p; while [ -n "$todo" ]; do next=; for i in $todo; do ' +
+      'i=0; while [ ! -s "$1" ] && [ $i -lt 100 ]; do sleep 0.1; i=$((i + 1)); done; ' +
+      'p=$(cat "$1") && [ -n "$p" ] || exit 1; list=$p; todo=$p; while [ -n "$todo" ]; do next=; for i in $todo; do ' +
       'next="$next $(cat /proc/$i/task/*/children 2>/dev/null)"; done; todo=$(echo $next); list="$list $todo"; done; ' +
       'if [ "$2" = dockerd ]; then list=$p; fi; kill -9 $list; while [ -d /proc/$p ]; do sleep 0.02; done; rm -f "$1"';
     await must(['sh', '-c', family, 'sh', PID_FILES[daemon], daemon]);
@@ -122,7 +129,10 @@ export function createVm({ directory, slot, name, address, boot }: VmOptions): F
     exec,
     path: (inside) => join('/proc', pid(), 'root', inside),
     cut: async () => setCable(slot, name, false),
-    heal: async () => setCable(slot, name, true),
+    async heal() {
+      if (isOff()) await boot(directory, slot, name, address, false);
+      else setCable(slot, name, true);
+    },
     async stutter(daemon) {
       const loop =
         'p=$(cat "$1"); while [ -e /run/stutter ]; do kill -STOP $p; sleep 0.4; kill -CONT $p; sleep 0.1; done';

@@ -11,6 +11,8 @@ export const PASSWORD = 'correct horse battery';
 
 /** Generous, for a machine that is busy with other tests. */
 const READY_MS = 60_000;
+/** A platform that does not stop is to fail its test, not to hold all of them up. */
+const STOP_MS = 90_000;
 
 export interface PlatformOptions {
   /** A home to start on again; default a new one. */
@@ -37,7 +39,7 @@ export interface TestPlatform {
   output(): string;
   /** How it ended, once it has: the exit code or the signal. */
   exited: Promise<number | NodeJS.Signals>;
-  /** SIGTERM, and waits. */
+  /** SIGTERM, and waits; SIGKILL where that takes too long. */
   stop(): Promise<number | NodeJS.Signals>;
   /** SIGKILL, and waits. */
   kill(): Promise<void>;
@@ -94,7 +96,8 @@ export function spawnPlatform(options: PlatformOptions = {}): Omit<TestPlatform,
     exited,
     async stop() {
       child.kill('SIGTERM');
-      return exited;
+      const late = setTimeout(() => child.kill('SIGKILL'), STOP_MS);
+      return exited.finally(() => clearTimeout(late));
     },
     async kill() {
       child.kill('SIGKILL');

@@ -31,9 +31,10 @@ export function createHealthMonitor(
 
   async function ask(replica: Watched): Promise<void> {
     const { timeoutSeconds, failures: limit } = replica.check ?? DEFAULTS;
-    const result = await replica.probe(timeoutSeconds * 1000);
     const entry = watched.get(replica.id);
-    if (!entry) return;
+    const result = await replica.probe(timeoutSeconds * 1000);
+    // Not watched any more, or anew since, with questions of its own.
+    if (!entry || watched.get(replica.id) !== entry) return;
     if (result.unknown) {
       // It could not be asked: that is its machine's matter, and no news of the app.
     } else if (result.healthy) {

@@ -65,6 +65,8 @@ const DEFAULT_STOP_SECONDS = 10;
 const STARTING_GRACE_MS = 5000;
 /** Strays are looked for at every so-manieth look. */
 const SWEEP_EVERY_LOOKS = 60;
+/** Until an app is looked at again after that failed. */
+const RETRY_MS = 2000;
 /** How long the end of an app waits for a proxy that does not answer. */
 const ROUTES_MS = 10_000;
 
@@ -74,6 +76,8 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
   /** Apps being looked at, and whether to look again. */
   const looking = new Map<string, { again: boolean; done: Promise<void> }>();
   const waiting = new Map<string, Set<() => void>>();
+  /** Why the last look at an app failed; said once. */
+  const troubles = new Map<string, string>();
   /** Why no machine could take the next replica of an app, as last seen. */
   const unplaced = new Map<string, string>();
   let timer: Timer | null = null;
@@ -106,10 +110,17 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
         await look(name);
       } while (entry.again && !stopped);
     })()
-      .catch((error) =>
-        log.error({ app: name, reason: messageOf(error) }, 'an app could not be reconciled; it is tried again'),
-      )
+      .then(() => void troubles.delete(name))
+      .catch((error) => tryAgain(name, messageOf(error)))
       .finally(() => looking.delete(name));
+  }
+
+  /** What is steady is not looked at by itself, and may still not be what the proxy and the registry know. */
+  function tryAgain(name: string, reason: string): void {
+    if (troubles.get(name) !== reason)
+      log.error({ app: name, reason }, 'an app could not be reconciled; it is tried again');
+    troubles.set(name, reason);
+    clock.after(RETRY_MS, () => kick(name), { background: true });
   }
 
   async function look(name: string): Promise<void> {
@@ -232,7 +243,8 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
     }
     await tx
       .updateTable('replicas')
-      .set((set) => ({ state: 'starting', restarts: set('restarts', '+', 1), since: clock.now() }))
+      // Without its container: one that hangs would be found there and taken for the new one.
+      .set((set) => ({ state: 'starting', container_id: null, restarts: set('restarts', '+', 1), since: clock.now() }))
       .where('id', '=', action.id)
       .execute();
     log.info({ app: app.name, replica: action.id, reason: action.reason }, 'a replica is restarted');

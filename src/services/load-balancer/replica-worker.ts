@@ -90,6 +90,9 @@ export function createReplicaWorker(deps: ReplicaWorkerDeps): ReplicaWorker {
           (signal) => ensureImage(replica, spec, { signal, log: (line) => log.debug({ image: spec.image }, line) }),
           cancelled,
         );
+        if (row.restarts > 0 && row.container_id === null) {
+          await replica.runtime.stop(row.id, spec.manifest.stopSeconds);
+        }
         const limit = startDeadlineMs(spec) + DRAIN_MS;
         return withDeadline(
           clock,

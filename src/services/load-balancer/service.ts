@@ -7,7 +7,7 @@ import type { Metrics } from '../../kernel/metrics.ts';
 import { describeExit, type ReplicaDeps } from '../../kernel/replica.ts';
 import type { Service } from '../../kernel/service.ts';
 import type { ServiceClient } from '../../kernel/service-client.ts';
-import type { Clock } from '../../ports/clock.ts';
+import type { Clock, Timer } from '../../ports/clock.ts';
 import type { ContainerInfo } from '../../ports/container-runtime.ts';
 import type { Database } from '../../ports/database.ts';
 import type { Log } from '../../ports/log.ts';
@@ -101,6 +101,7 @@ export function createLoadBalancer(deps: LoadBalancerDeps): Service {
   const unlisten: (() => void)[] = [];
   /** What the proxy and the registry were last told of each app. */
   const published = new Map<string, string>();
+  const retries = new Map<string, Timer>();
 
   routes(deps.http, { ...deps, routes: routesKeeper, reconciler, fleet });
   documentRoutes(deps.http, { ...deps, fleet });
@@ -125,7 +126,7 @@ export function createLoadBalancer(deps: LoadBalancerDeps): Service {
     if (published.get(name) === text && routesKeeper.problem(name) === null) return;
     const { rejected } = await routesKeeper.refresh();
     if (rejected.some((route) => route.name === name)) {
-      clock.after(REJECTED_RETRY_MS, () => reconciler.kick(name), { background: true });
+      lookAgain(name);
     } else if (app?.kind === 'service') {
       // Its entry in the registry is its own.
       published.set(name, text);
@@ -137,6 +138,16 @@ export function createLoadBalancer(deps: LoadBalancerDeps): Service {
       await session?.unregister(name);
       published.delete(name);
     }
+  }
+
+  /** One timer per app, however often its route is refused. */
+  function lookAgain(name: string): void {
+    if (retries.has(name)) return;
+    const again = (): void => {
+      retries.delete(name);
+      reconciler.kick(name);
+    };
+    retries.set(name, clock.after(REJECTED_RETRY_MS, again, { background: true }));
   }
 
   async function watchHealth(): Promise<void> {
@@ -249,6 +260,7 @@ export function createLoadBalancer(deps: LoadBalancerDeps): Service {
     },
     async stop() {
       for (const stop of unlisten) stop();
+      for (const timer of retries.values()) timer.cancel();
       monitor.stop();
       routesKeeper.stop();
       usage.stop();

@@ -23,6 +23,8 @@ export interface CallOptions {
   signal?: AbortSignal;
   /** For the whole of a call; for a stream, until its head has come. Default 30 s; `null`: only the signal ends it. */
   timeoutMs?: number | null;
+  /** Takes long by its nature, as ending an app does: then it takes no place of the quick ones. */
+  slow?: boolean;
 }
 
 /** Docker understood the request and says no. */
@@ -150,7 +152,8 @@ export function createDockerApi(deps: { host: Host; clock: Clock }): DockerApi {
       version = null;
       throw error;
     });
-    const answer = await open(agent, method, `/v${await version}${path}${queryOf(options.query)}`, options, signal);
+    const spoken = await orAborted(version, signal);
+    const answer = await open(agent, method, `/v${spoken}${path}${queryOf(options.query)}`, options, signal);
     const status = answer.statusCode ?? 0;
     if (status < 400) return answer;
     const message = sentenceOf(await readWhole(answer));
@@ -159,7 +162,9 @@ export function createDockerApi(deps: { host: Host; clock: Clock }): DockerApi {
   }
 
   const read = (method: Method, path: string, options: CallOptions): Promise<string> =>
-    within(`${method} ${path}`, options, async (signal) => readWhole(await ask(calls, method, path, options, signal)));
+    within(`${method} ${path}`, options, async (signal) =>
+      readWhole(await ask(options.slow ? streams : calls, method, path, options, signal)),
+    );
 
   return {
     async call(method, path, schema, options = {}) {
@@ -272,6 +277,17 @@ function queryOf(query: Query = {}): string {
 }
 
 /** Of versions such as 1.41: negative when the first is older. */
+/** Waits no longer than the signal says. */
+function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted();
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(signal.reason);
+    signal.addEventListener('abort', abort, { once: true });
+    const over = (): void => signal.removeEventListener('abort', abort);
+    work.then(resolve, reject).finally(over);
+  });
+}
+
 function compare(one: string, other: string): number {
   const [a, b] = [one, other].map((version) => version.split('.').map(Number));
   return (a?.[0] ?? 0) - (b?.[0] ?? 0) || (a?.[1] ?? 0) - (b?.[1] ?? 0);

@@ -265,7 +265,8 @@ export function createDockerRuntime(options: DockerRuntimeOptions): DockerRuntim
       const t = Math.ceil(graceSeconds);
       await watch.ending(containerId, async () => {
         try {
-          await api.act('POST', `/containers/${containerId}/stop`, { query: { t }, timeoutMs: t * 1000 + START_MS });
+          const timeoutMs = t * 1000 + START_MS;
+          await api.act('POST', `/containers/${containerId}/stop`, { query: { t }, timeoutMs, slow: true });
         } catch (error) {
           if (!hasStatus(error, 304, 404)) throw error;
         }

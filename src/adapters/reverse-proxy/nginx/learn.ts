@@ -71,13 +71,14 @@ export function createLearner(options: {
         check: checkConf(main, confDir, files, true),
       });
       if (refusal !== null && isSudoRefusal(refusal)) throw sudoProblem(machine.name, refusal);
-      const variant: Variant = refusal === null ? 'lua' : 'plain';
+      // A main file that is broken itself says nothing of the module.
+      const unsure = refusal !== null && !lacksLua(refusal);
+      const variant: Variant = unsure ? (said ?? 'plain') : refusal === null ? 'lua' : 'plain';
       if (variant !== said) log.info({ machine: machine.name, variant }, 'how NGINX is told about replicas');
       said = variant;
       const shared = sharedText(variant, machine.folder, atLeast(facts.version, [1, 19, 3]));
       const learnt = { main, sum: facts.sum, variant, shared };
-      // Else the main file itself is broken, so nothing was learnt about the module.
-      if (refusal === null || lacksLua(refusal)) known = learnt;
+      if (!unsure) known = learnt;
       return learnt;
     },
     known: () => known,
