@@ -251,6 +251,22 @@ describe('faults of machines', fleetOrSkip(), () => {
     }, LATER);
   });
 
+  test('an app that is stopped while the balancer’s VM is cut off ends at once, and is stopped when that is back', async () => {
+    await api.deploy('web', { instanceName: 'unheard', scale: { min: 2, max: 2 } });
+    await api.reaches('unheard', 'running');
+    const there = async (): Promise<string[]> =>
+      (await Promise.all(fleet.vms.map((vm) => replicasOn(vm, 'unheard')))).flat();
+    await eventually(async () => (await there()).length === 2, LATER);
+    const vm = vmNamed(fleet, 'VM1');
+    await vm.cut();
+    await nodeIs(api, 'VM1', 'lost');
+    await api.stop('unheard');
+    await eventually(async () => (await there()).length === 0, LATER);
+    assert.equal((await api.instance('unheard')).state, 'stopping');
+    await vm.heal();
+    await api.reaches('unheard', 'stopped', 60_000);
+  });
+
   test('an NGINX that cannot be changed at the moment does not keep the platform from starting; apps serve on', async () => {
     await api.deploy('web', { instanceName: 'served' });
     const { endpoint } = await api.reaches('served', 'running');

@@ -202,6 +202,28 @@ describe('NGINX that something happens to', fleetOrSkip(), () => {
     });
   }
 
+  test('an NGINX that is too busy to answer the platform keeps all that is live', async (t) => {
+    const lab = await start(t, lua);
+    const [one, two] = [await app(t), await app(t)];
+    const [port, other] = [await lab.freePort(), await lab.freePort()];
+    await lab.proxy.apply([route('app', port, [one])]);
+    // As when all its connections are taken: it takes one more and closes it.
+    const closes = await lab.holdPort(other);
+    const redirect = `OUTPUT -t nat -p tcp -d 127.0.0.1 --dport 1989 -j REDIRECT --to-ports ${other}`;
+    await shell(lua, `iptables -I ${redirect}`);
+    try {
+      const change = lab.proxy.apply([route('app', port, [two])]);
+      await assert.rejects(change, /NGINX on VM1 runs and does not answer the platform; what is live there stays/);
+      await eventually(() => lab.said.some((line) => line.startsWith('NGINX cannot be cared for at the moment')));
+      assert.equal(await text(lua, port), String(one.port));
+      assert.match(await shell(lua, `cat ${CONF}/app.conf`), /app_servers/);
+    } finally {
+      await shell(lua, `iptables -D ${redirect}`);
+      await closes.release();
+    }
+    await eventually(async () => (await text(lua, port)) === String(two.port), DEADLINE);
+  });
+
   test('workers whose first process was killed serve on, and NGINX starts anew once they are gone', async (t) => {
     const lab = await start(t, lua);
     const [one, two] = [await app(t), await app(t)];

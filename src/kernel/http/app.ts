@@ -91,7 +91,9 @@ export async function createHttpApp(options: HttpAppOptions): Promise<HttpApp> {
 
   app.setErrorHandler((error, request, reply) => {
     const problem = problemOf(error, request);
-    if (problem.status >= 500) {
+    // Whoever asked has gone, and nobody reads this.
+    const gone = error instanceof Error && error.name === 'AbortError' && request.raw.destroyed;
+    if (problem.status >= 500 && !gone) {
       options.log.error({ method: request.method, url: request.url, err: error }, `request failed: ${problem.detail}`);
     }
     return sendProblem(reply, problem);
