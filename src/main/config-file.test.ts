@@ -62,6 +62,39 @@ describe('avishkar.yml', () => {
     assert.deepEqual(vms?.[1]?.ports, { first: 21_000, last: 21_999 });
   });
 
+  test('what the environment says is what is expected at its place: text, a number, true or false', () => {
+    const environment = { PORT: '9000', YES: 'true', DIGITS: '007', LAST: '21999', EMPTY: '', TEXT: 'a: b # c' };
+    const settings = read(
+      `port: \${PORT}\nbuildSeconds: "\${PORT}"\nopenRegistration: \${YES}\nhome: /srv/\${DIGITS}\nvms:\n${vm('VM1', '10.0.0.1', `    ports: { first: 21000, last: "\${LAST}" }\n    labels: { rack: "\${DIGITS}", lit: "\${YES}", none: "\${EMPTY}", said: "\${TEXT}" }\n`)}loadBalancer: { vm: VM1, firstPort: "\${PORT}" }\n`,
+      environment,
+    );
+    const config = readConfig(settings);
+    assert.deepEqual([config.port, config.buildSeconds, config.firstPort], [9000, 9000, 9000]);
+    assert.equal(config.openRegistration, true);
+    assert.equal(config.home, '/srv/007');
+    assert.deepEqual(config.vms?.[0]?.ports, { first: 21_000, last: 21_999 });
+    assert.deepEqual(config.vms?.[0]?.labels, { rack: '007', lit: 'true', none: '', said: 'a: b # c' });
+  });
+
+  test('what the environment says is refused with its line, and never told', () => {
+    for (const value of ['s3cret', '', '80 10', '80 # 10', '[1]', 'null', '"8010"', '99999']) {
+      for (const quote of ['', '"']) {
+        assert.throws(
+          () => read(`# ours\nport: ${quote}\${P}${quote}\n`, { P: value }),
+          ({ message }: Error) => {
+            assert.match(message, /avishkar\.yml, line 2: port is not right: .*, got "\$\{P\}"$/);
+            return value === '' || !message.includes(value);
+          },
+          value,
+        );
+      }
+    }
+    refused(`legacy:\n  allowFrom: \${P}\n`, /line 2: legacy\.allowFrom is not right: .*array.*got "\$\{P\}"$/, {
+      P: 's3cret',
+    });
+    refused('port: "9000"\n', /line 1: port is not right: .*number.*got "9000"/);
+  });
+
   test('what is not written is left to flags and defaults', () => {
     assert.deepEqual(read('port: 9000\n'), { port: 9000 });
     assert.deepEqual(read(''), {});
