@@ -136,6 +136,30 @@ describe('avishkar.yml', () => {
     });
   });
 
+  test('an address that is none, or that another machine has in another spelling, is refused with its line', () => {
+    const balancer = 'loadBalancer: { vm: VM1 }\n';
+    const of = (first: string, second: string): string => `vms:\n${vm('VM1', first)}${vm('VM2', second)}${balancer}`;
+    for (const bad of ['vm2.example.org', '10.0.0', '10.0.0.0/24', 'fe80::1%eth0']) {
+      refused(of('10.0.0.1', bad), /line 8: vms\[1\]\.vm_ip is not right: expected an IPv4 or IPv6 address, got "/);
+    }
+    for (const other of ['2001:db8::1', '2001:DB8:0:0::1', '"2001:0db8:0:0:0:0:0:1"']) {
+      refused(of('2001:db8::1', other), /line 8: vms\[1\]\.vm_ip 2001:db8::1 is that of VM1/);
+    }
+    refused(of('10.0.0.1', '::ffff:10.0.0.1'), /line 8: vms\[1\]\.vm_ip 10\.0\.0\.1 is that of VM1/);
+  });
+
+  test('a host key that is none, and a key that is missing where no SSH agent is, are refused with their lines', () => {
+    const balancer = 'loadBalancer: { vm: VM1 }\n';
+    refused(
+      `vms:\n${vm('VM1', '10.0.0.1', '    hostKey: SHA256:short\n')}${balancer}`,
+      /line 7: vms\[0\]\.hostKey is not right: expected SHA256:… or the line of a public key.*got "SHA256:short"/,
+    );
+    const keyless = `vms:\n${vm('VM1', '10.0.0.1')}${vm('VM2', '10.0.0.2').replace('./key', "''")}${balancer}`;
+    refused(keyless, /line 10: vms\[1\]\.vm_key_path of VM2 is missing, and there is no SSH agent/);
+    refused(keyless.replace("    vm_key_path: ''\n", ''), /line 7: vms\[1\]\.vm_key_path of VM2 is missing/);
+    assert.equal(readConfig(read(keyless, { SSH_AUTH_SOCK: '/run/agent' })).vms?.[1]?.vm_key_path, '');
+  });
+
   test('a key file that others can read is refused with the line and the fix', () => {
     writeFileSync(join(folder, 'open-key'), 'a private key');
     chmodSync(join(folder, 'open-key'), 0o644);

@@ -51,7 +51,7 @@ export function readConfigFile(path: string, environment: NodeJS.ProcessEnv): Re
     typeof given === 'string' ? open(resolve(dirname(file), given), environment) : { ...source, at: ['vms'] as Path };
   const entries =
     typeof given === 'string' ? vms.read(z.array(vmEntrySchema).min(1, 'expected at least one machine')) : given;
-  settings.vms = checkMachines(entries, vms);
+  settings.vms = checkMachines(entries, vms, environment.SSH_AUTH_SOCK);
   if (!entries.some(({ vm_name }) => vm_name === balancer.vm)) {
     const names = entries.map(({ vm_name }) => vm_name).join(', ');
     throw source.error(['loadBalancer', 'vm'], `is ${balancer.vm}, which is none of the machines (${names})`);
@@ -211,8 +211,8 @@ function name(path: Path): string {
   return text.replace(/^\./, '') || 'the whole';
 }
 
-/** Each machine once, by name and by address, with a key that can be used and that nobody else can read. */
-function checkMachines(entries: readonly VmEntry[], source: Source): VmEntry[] {
+/** Each machine once, by name and by address, with a key that can be used and that nobody else can read, or an agent. */
+function checkMachines(entries: readonly VmEntry[], source: Source, agent: string | undefined): VmEntry[] {
   const names = new Map<string, number>();
   const addresses = new Map<string, number>();
   return entries.map((entry, index) => {
@@ -228,7 +228,11 @@ function checkMachines(entries: readonly VmEntry[], source: Source): VmEntry[] {
     };
     twice('vm_name', names);
     twice('vm_ip', addresses);
-    if (entry.vm_key_path === '') return entry;
+    if (entry.vm_key_path === '') {
+      if (agent) return entry;
+      const problem = `of ${entry.vm_name} is missing, and there is no SSH agent (SSH_AUTH_SOCK); name a private key`;
+      throw source.error(at('vm_key_path'), problem);
+    }
     const key = resolve(dirname(source.file), entry.vm_key_path);
     const problem = checkKeyFile(key);
     if (problem) throw source.error(at('vm_key_path'), problem);
