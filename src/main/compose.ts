@@ -155,7 +155,15 @@ export async function compose(config: Config, home: Home, engines: Engines, hook
       ),
     'node-manager': () =>
       withTables<NodeManagerTables>('node-manager', nodeTables, (own, database) =>
-        createNodeManager({ ...own, database, bus, clock, machines, balancer: engines.balancer ?? undefined }),
+        createNodeManager({
+          ...own,
+          database,
+          bus,
+          clock,
+          machines,
+          configured: config.vms,
+          balancer: engines.balancer ?? undefined,
+        }),
       ),
     'load-balancer': () =>
       withTables<LoadBalancerTables>('load-balancer', balanceTables, (own, database) =>

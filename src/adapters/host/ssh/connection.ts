@@ -193,6 +193,10 @@ function sameKey(known: KnownHostKey, shown: { type: string; fingerprint: string
 function signInWith(machine: Machine) {
   const { name, username, privateKey } = machine;
   if ('agent' in privateKey) {
+    if (privateKey.agent === '') {
+      const none = 'there is no SSH agent (SSH_AUTH_SOCK), and no private key is named for it';
+      throw new AvkError('AVK_HOST_REFUSED', `The platform cannot sign in to ${name}: ${none}.`);
+    }
     return { agent: privateKey.agent, authHandler: [{ type: 'agent' as const, username, agent: privateKey.agent }] };
   }
   const wrong = checkKeyFile(privateKey.path);

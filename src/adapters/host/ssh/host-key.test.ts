@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { AvkError } from '../../../domain/errors.ts';
-import { createHostKeyFile, hostKeyAlgorithms } from './host-key.ts';
+import { createHostKeyFile, createTrialPins, hostKeyAlgorithms } from './host-key.ts';
 
 const FINGERPRINT = 'SHA256:+DiY3wvvV6TuJJhbpZisF/zLDA0zPMSvHdkr4UvCOqU';
 
@@ -37,6 +37,29 @@ test('pins are kept in a file that an operator can read and correct', () => {
         (error: AvkError) => error.code === 'AVK_BAD_CONFIG' && error.message.includes(path),
       );
     }
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test('what a machine shows that is only looked at is kept once it is taken in, in place of what was there', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'avishkar-pins-'));
+  try {
+    const pins = createHostKeyFile(join(folder, 'host-keys.json'));
+    pins.pin('VM3', 'of a machine that was let go of');
+    const tried = createTrialPins(pins);
+    assert.equal(tried.get('VM3'), null);
+    tried.pin('VM3', 'tried');
+    assert.equal(tried.get('VM3'), 'tried', 'it is known again within the same trial');
+    assert.equal(pins.get('VM3'), 'of a machine that was let go of');
+    const taken = createTrialPins(pins);
+    taken.pin('VM3', 'taken in');
+    taken.keep();
+    assert.equal(pins.get('VM3'), 'taken in');
+    pins.pin('VM3', 'corrected by an operator');
+    assert.equal(taken.get('VM3'), 'corrected by an operator');
+    taken.pin('VM3', 'shown later');
+    assert.equal(pins.get('VM3'), 'shown later');
   } finally {
     rmSync(folder, { recursive: true });
   }

@@ -78,6 +78,33 @@ export function createHostKeyFile(path: string): HostKeyPins {
   };
 }
 
+/** Pins of a machine that is only looked at, until it is decided that it is taken in. */
+export interface TrialPins extends HostKeyPins {
+  /** Writes down what the machine has shown; from then on these are the pins of all. */
+  keep(): void;
+}
+
+/**
+ * Begins without a pin: what was kept under that name is of a machine that was let go of, or of another one. Nothing is
+ * written down unless it is told to.
+ */
+export function createTrialPins(pins: HostKeyPins): TrialPins {
+  const shown = new Map<string, string>();
+  let kept = false;
+  return {
+    where: pins.where,
+    get: (name) => (kept ? pins.get(name) : (shown.get(name) ?? null)),
+    pin(name, fingerprint) {
+      if (kept) pins.pin(name, fingerprint);
+      else shown.set(name, fingerprint);
+    },
+    keep() {
+      for (const [name, fingerprint] of shown) pins.pin(name, fingerprint);
+      kept = true;
+    },
+  };
+}
+
 function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
