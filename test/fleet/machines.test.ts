@@ -63,6 +63,29 @@ describe('machines that come and go while the platform runs', fleetOrSkip(), () 
     );
   });
 
+  test('doctor says of each machine what it lacks, and asks none for tools that only Docker’s images need', async () => {
+    const vm = vmNamed(fleet, 'VM1');
+    const doctor = async (): Promise<Check[]> => JSON.parse((await cli.run('doctor', '--json')).stdout).checks;
+    const about = (checks: Check[]): string[] =>
+      checks.filter(({ name }) => /^VM\d .|apps$/.test(name)).map(({ name, status }) => `${name} ${status}`);
+    await nodeIs(api, 'VM1', 'ready');
+    await nodeIs(api, 'VM2', 'ready');
+    const sound = await doctor();
+    assert.deepEqual(
+      about(sound).filter((line) => !line.endsWith('warning')),
+      ['VM2 setup ok'],
+      'VM1 has a warning about NGINX’s main file',
+    );
+    await vm.exec(['mv', '/etc/sudoers.d/avishkar', '/sudo']);
+    try {
+      const found = (await doctor()).filter(({ status }) => status === 'failed');
+      assert.deepEqual(about(found), ['VM1 sudo failed']);
+      assert.match(found[0]?.remedy ?? '', /On VM1: .*sudoers\.d/);
+    } finally {
+      await vm.exec(['mv', '/sudo', '/etc/sudoers.d/avishkar']);
+    }
+  });
+
   test('a machine that lacks something is not taken in, and each thing is said with what to do', async () => {
     const vm = vmNamed(fleet, 'VM3');
     await vm.exec(['gpasswd', '--delete', vm.user, 'docker']);
