@@ -50,8 +50,10 @@ export const vmEntrySchema = z.strictObject({
   ports: portRange.optional(),
   /** The starting document's way of saying where replicas' ports begin. */
   latestAvailablePort: port.optional(),
-  /** What else is known of it, for people. */
+  /** What else is known of it, for people who read the file: nothing is decided by it so far. */
   labels: z.record(z.string().min(1).max(63), z.string().max(255)).optional(),
+  /** The starting document keeps in the file what runs there; it is not read, as the platform knows it itself. */
+  hosted_apps: z.unknown().optional(),
   /** Its host key as `ssh-keyscan` or `ssh-keygen -lf` prints it; absent: the one seen first. */
   hostKey: z
     .string()

@@ -51,6 +51,7 @@ describe('avishkar.yml', () => {
       vm_key_path: './key',
       vm_service_path: '/home/azureuser/Services',
       latestAvailablePort: 21_000,
+      hosted_apps: ['room-comfort-1'],
     };
     writeFileSync(
       join(folder, 'vm-details.json'),
