@@ -1,5 +1,7 @@
 import { z } from 'zod';
+import { canonicalAddress, isAddress } from './address.ts';
 import { AvkError } from './errors.ts';
+import { parseHostKey } from './host-key.ts';
 import { DEFAULT_REPLICA_PORTS, type PortRange, portRangeSchema } from './ports.ts';
 
 const fileName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/, 'expected a plain file name');
@@ -36,7 +38,8 @@ const portRange = z
 /** One machine in vm-details.json, in the starting document's shape, and what we add to it. */
 export const vmEntrySchema = z.strictObject({
   vm_name: z.string().regex(/^[A-Za-z][A-Za-z0-9_.-]{0,62}$/, 'expected letters, digits, . _ and -'),
-  vm_ip: z.string().min(1).max(255),
+  /** No name: Docker publishes on it, and NGINX sends to it. */
+  vm_ip: z.string().refine(isAddress, 'expected an IPv4 or IPv6 address').transform(canonicalAddress),
   vm_username: z.string().max(64),
   /** A private key's file; empty or absent: the keys of the SSH agent. */
   vm_key_path: z.string().max(4096).default(''),
@@ -47,10 +50,16 @@ export const vmEntrySchema = z.strictObject({
   ports: portRange.optional(),
   /** The starting document's way of saying where replicas' ports begin. */
   latestAvailablePort: port.optional(),
-  /** What else is known of it, for people. */
+  /** What else is known of it, for people who read the file: nothing is decided by it so far. */
   labels: z.record(z.string().min(1).max(63), z.string().max(255)).optional(),
+  /** The starting document keeps in the file what runs there; it is not read, as the platform knows it itself. */
+  hosted_apps: z.unknown().optional(),
   /** Its host key as `ssh-keyscan` or `ssh-keygen -lf` prints it; absent: the one seen first. */
-  hostKey: z.string().min(1).max(4096).optional(),
+  hostKey: z
+    .string()
+    .max(4096)
+    .refine((text) => parseHostKey(text) !== null, 'expected SHA256:… or the line of a public key, ssh-ed25519 AAAA…')
+    .optional(),
 });
 export type VmEntry = z.infer<typeof vmEntrySchema>;
 

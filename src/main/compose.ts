@@ -155,7 +155,15 @@ export async function compose(config: Config, home: Home, engines: Engines, hook
       ),
     'node-manager': () =>
       withTables<NodeManagerTables>('node-manager', nodeTables, (own, database) =>
-        createNodeManager({ ...own, database, bus, clock, machines, balancer: engines.balancer ?? undefined }),
+        createNodeManager({
+          ...own,
+          database,
+          bus,
+          clock,
+          machines,
+          configured: config.vms,
+          balancer: engines.balancer ?? undefined,
+        }),
       ),
     'load-balancer': () =>
       withTables<LoadBalancerTables>('load-balancer', balanceTables, (own, database) =>
@@ -195,7 +203,8 @@ export async function compose(config: Config, home: Home, engines: Engines, hook
           openRegistration: config.openRegistration,
           runtimes: [...new Set(machines.list().flatMap((machine) => machine.runtime.runtimes))],
           backup: () => createBackup({ home, clock, random }),
-          examine: () => examine(config.home, machines.list()[0]?.host ?? null, clock),
+          // Apps are built by tools of this machine's only where machines are pretended.
+          examine: () => examine(config.home, engines.balancer ? null : (machines.list()[0]?.host ?? null), clock),
           ...onJournal,
         }),
       ),

@@ -51,6 +51,7 @@ describe('avishkar.yml', () => {
       vm_key_path: './key',
       vm_service_path: '/home/azureuser/Services',
       latestAvailablePort: 21_000,
+      hosted_apps: ['room-comfort-1'],
     };
     writeFileSync(
       join(folder, 'vm-details.json'),
@@ -60,6 +61,39 @@ describe('avishkar.yml', () => {
     const { vms } = readConfig(settings);
     assert.equal(vms?.[0]?.latestAvailablePort, 21_000);
     assert.deepEqual(vms?.[1]?.ports, { first: 21_000, last: 21_999 });
+  });
+
+  test('what the environment says is what is expected at its place: text, a number, true or false', () => {
+    const environment = { PORT: '9000', YES: 'true', DIGITS: '007', LAST: '21999', EMPTY: '', TEXT: 'a: b # c' };
+    const settings = read(
+      `port: \${PORT}\nbuildSeconds: "\${PORT}"\nopenRegistration: \${YES}\nhome: /srv/\${DIGITS}\nvms:\n${vm('VM1', '10.0.0.1', `    ports: { first: 21000, last: "\${LAST}" }\n    labels: { rack: "\${DIGITS}", lit: "\${YES}", none: "\${EMPTY}", said: "\${TEXT}" }\n`)}loadBalancer: { vm: VM1, firstPort: "\${PORT}" }\n`,
+      environment,
+    );
+    const config = readConfig(settings);
+    assert.deepEqual([config.port, config.buildSeconds, config.firstPort], [9000, 9000, 9000]);
+    assert.equal(config.openRegistration, true);
+    assert.equal(config.home, '/srv/007');
+    assert.deepEqual(config.vms?.[0]?.ports, { first: 21_000, last: 21_999 });
+    assert.deepEqual(config.vms?.[0]?.labels, { rack: '007', lit: 'true', none: '', said: 'a: b # c' });
+  });
+
+  test('what the environment says is refused with its line, and never told', () => {
+    for (const value of ['s3cret', '', '80 10', '80 # 10', '[1]', 'null', '"8010"', '99999']) {
+      for (const quote of ['', '"']) {
+        assert.throws(
+          () => read(`# ours\nport: ${quote}\${P}${quote}\n`, { P: value }),
+          ({ message }: Error) => {
+            assert.match(message, /avishkar\.yml, line 2: port is not right: .*, got "\$\{P\}"$/);
+            return value === '' || !message.includes(value);
+          },
+          value,
+        );
+      }
+    }
+    refused(`legacy:\n  allowFrom: \${P}\n`, /line 2: legacy\.allowFrom is not right: .*array.*got "\$\{P\}"$/, {
+      P: 's3cret',
+    });
+    refused('port: "9000"\n', /line 1: port is not right: .*number.*got "9000"/);
   });
 
   test('what is not written is left to flags and defaults', () => {
@@ -101,6 +135,30 @@ describe('avishkar.yml', () => {
       code: 'AVK_BAD_CONFIG',
       message: /none\.yml cannot be read/,
     });
+  });
+
+  test('an address that is none, or that another machine has in another spelling, is refused with its line', () => {
+    const balancer = 'loadBalancer: { vm: VM1 }\n';
+    const of = (first: string, second: string): string => `vms:\n${vm('VM1', first)}${vm('VM2', second)}${balancer}`;
+    for (const bad of ['vm2.example.org', '10.0.0', '10.0.0.0/24', 'fe80::1%eth0']) {
+      refused(of('10.0.0.1', bad), /line 8: vms\[1\]\.vm_ip is not right: expected an IPv4 or IPv6 address, got "/);
+    }
+    for (const other of ['2001:db8::1', '2001:DB8:0:0::1', '"2001:0db8:0:0:0:0:0:1"']) {
+      refused(of('2001:db8::1', other), /line 8: vms\[1\]\.vm_ip 2001:db8::1 is that of VM1/);
+    }
+    refused(of('10.0.0.1', '::ffff:10.0.0.1'), /line 8: vms\[1\]\.vm_ip 10\.0\.0\.1 is that of VM1/);
+  });
+
+  test('a host key that is none, and a key that is missing where no SSH agent is, are refused with their lines', () => {
+    const balancer = 'loadBalancer: { vm: VM1 }\n';
+    refused(
+      `vms:\n${vm('VM1', '10.0.0.1', '    hostKey: SHA256:short\n')}${balancer}`,
+      /line 7: vms\[0\]\.hostKey is not right: expected SHA256:… or the line of a public key.*got "SHA256:short"/,
+    );
+    const keyless = `vms:\n${vm('VM1', '10.0.0.1')}${vm('VM2', '10.0.0.2').replace('./key', "''")}${balancer}`;
+    refused(keyless, /line 10: vms\[1\]\.vm_key_path of VM2 is missing, and there is no SSH agent/);
+    refused(keyless.replace("    vm_key_path: ''\n", ''), /line 7: vms\[1\]\.vm_key_path of VM2 is missing/);
+    assert.equal(readConfig(read(keyless, { SSH_AUTH_SOCK: '/run/agent' })).vms?.[1]?.vm_key_path, '');
   });
 
   test('a key file that others can read is refused with the line and the fix', () => {

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { isNode, isPair, isScalar, LineCounter, type Node, parseDocument, visit } from 'yaml';
+import { isNode, isPair, isScalar, LineCounter, type Node, parseDocument, type Scalar, visit } from 'yaml';
 import { z } from 'zod';
 import { checkKeyFile } from '../adapters/host/ssh/key-file.ts';
 import { AvkError, messageOf } from '../domain/errors.ts';
@@ -17,8 +17,9 @@ const fileSchema = z.strictObject({
 });
 
 /**
- * Reads avishkar.yml into the options of `up`. `${NAME}` in a value is taken from the environment; paths in it are
- * relative to the file; `vms` may name a vm-details.json.
+ * Reads avishkar.yml into the options of `up`. `${NAME}` in a value is taken from the environment, and is then what is
+ * expected at its place: text, a number, true or false. Paths in it are relative to the file; `vms` may name a
+ * vm-details.json.
  *
  * @throws AvkError AVK_BAD_CONFIG that names file, line, key, value and what was expected
  */
@@ -50,7 +51,7 @@ export function readConfigFile(path: string, environment: NodeJS.ProcessEnv): Re
     typeof given === 'string' ? open(resolve(dirname(file), given), environment) : { ...source, at: ['vms'] as Path };
   const entries =
     typeof given === 'string' ? vms.read(z.array(vmEntrySchema).min(1, 'expected at least one machine')) : given;
-  settings.vms = checkMachines(entries, vms);
+  settings.vms = checkMachines(entries, vms, environment.SSH_AUTH_SOCK);
   if (!entries.some(({ vm_name }) => vm_name === balancer.vm)) {
     const names = entries.map(({ vm_name }) => vm_name).join(', ');
     throw source.error(['loadBalancer', 'vm'], `is ${balancer.vm}, which is none of the machines (${names})`);
@@ -82,18 +83,37 @@ function open(file: string, environment: NodeJS.ProcessEnv): Source {
   const lineOf = (offset: number): string => `${file}, line ${lines.linePos(offset).line}`;
   const [broken] = document.errors;
   if (broken) throw new AvkError('AVK_BAD_CONFIG', `${lineOf(broken.pos[0])}: ${broken.message}`);
+  // For messages: what came from the environment may be a secret.
+  const written: unknown = document.toJS();
+  const filled = new Set<Scalar>();
   visit(document, {
-    Scalar(_, node) {
-      if (typeof node.value !== 'string') return;
+    Scalar(key, node) {
+      if (key === 'key' || typeof node.value !== 'string') return;
       node.value = node.value.replaceAll(/\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g, (_whole, name: string) => {
         const value = environment[name];
-        if (value !== undefined) return value;
-        throw new AvkError('AVK_BAD_CONFIG', `${lineOf(node.range?.[0] ?? 0)}: the environment has no ${name}`);
+        if (value === undefined) {
+          throw new AvkError('AVK_BAD_CONFIG', `${lineOf(node.range?.[0] ?? 0)}: the environment has no ${name}`);
+        }
+        filled.add(node);
+        return value;
       });
     },
   });
   // An empty file says nothing.
-  const value: unknown = document.toJS() ?? {};
+  let value: unknown = document.toJS() ?? {};
+  /** Takes what came from the environment for more than text where text will not do. Whether there was any such. */
+  const readAgain = (issues: readonly z.core.$ZodIssue[]): boolean => {
+    let any = false;
+    for (const path of issues.flatMap((issue) => wantingNoText(issue))) {
+      const node = document.getIn(path, true);
+      const reading = isScalar(node) && filled.delete(node) ? readPlain(String(node.value)) : null;
+      if (reading === null) continue;
+      document.setIn(path, reading);
+      any = true;
+    }
+    if (any) value = document.toJS();
+    return any;
+  };
   const error = (path: Path, problem: string, key?: string): AvkError => {
     const whole = [...path, ...(key === undefined ? [] : [key])];
     const message = `${lineOf(offsetOf(document.contents, whole))}: ${name(whole)} ${problem}`;
@@ -102,11 +122,14 @@ function open(file: string, environment: NodeJS.ProcessEnv): Source {
   return {
     file,
     at: [],
-    value,
+    get value() {
+      return value;
+    },
     error,
     read(schema) {
       const parsed = schema.safeParse(value);
       if (parsed.success) return parsed.data;
+      if (readAgain(parsed.error.issues)) return this.read(schema);
       const issue = deepest(parsed.error.issues[0] as z.core.$ZodIssue);
       const path = issue.path as Path;
       if (issue.code === 'unrecognized_keys') {
@@ -116,11 +139,25 @@ function open(file: string, environment: NodeJS.ProcessEnv): Source {
         const hint = meant ? `did you mean ${meant}?` : `known are ${known.join(', ')}`;
         throw error(path, `is not known; ${hint}`, key);
       }
-      const received = path.reduce<unknown>((at, step) => (at as Record<string, unknown> | undefined)?.[step], value);
+      const received = path.reduce<unknown>((at, step) => (at as Record<string, unknown> | undefined)?.[step], written);
       const got = received === undefined ? 'it is missing' : `got ${JSON.stringify(received)}`;
       throw error(path, `is not right: ${issue.message}, ${got}`);
     },
   };
+}
+
+/** Where a number, true or false is expected, and something else is there. */
+function wantingNoText(issue: z.core.$ZodIssue, above: PropertyKey[] = []): PropertyKey[][] {
+  const path = [...above, ...issue.path];
+  if (issue.code === 'invalid_union') return issue.errors.flat().flatMap((inner) => wantingNoText(inner, path));
+  return issue.code === 'invalid_type' && ['number', 'int', 'boolean'].includes(issue.expected) ? [path] : [];
+}
+
+/** A number, true or false as YAML reads them without quotes; null for anything else. */
+function readPlain(text: string): number | boolean | null {
+  const { contents } = parseDocument(text);
+  if (!isScalar(contents) || contents.source !== text.trim()) return null;
+  return typeof contents.value === 'number' || typeof contents.value === 'boolean' ? contents.value : null;
 }
 
 /** Of a choice none of whose branches fits, what is wrong with the one that comes closest. */
@@ -174,8 +211,8 @@ function name(path: Path): string {
   return text.replace(/^\./, '') || 'the whole';
 }
 
-/** Each machine once, by name and by address, with a key that can be used and that nobody else can read. */
-function checkMachines(entries: readonly VmEntry[], source: Source): VmEntry[] {
+/** Each machine once, by name and by address, with a key that can be used and that nobody else can read, or an agent. */
+function checkMachines(entries: readonly VmEntry[], source: Source, agent: string | undefined): VmEntry[] {
   const names = new Map<string, number>();
   const addresses = new Map<string, number>();
   return entries.map((entry, index) => {
@@ -191,7 +228,11 @@ function checkMachines(entries: readonly VmEntry[], source: Source): VmEntry[] {
     };
     twice('vm_name', names);
     twice('vm_ip', addresses);
-    if (entry.vm_key_path === '') return entry;
+    if (entry.vm_key_path === '') {
+      if (agent) return entry;
+      const problem = `of ${entry.vm_name} is missing, and there is no SSH agent (SSH_AUTH_SOCK); name a private key`;
+      throw source.error(at('vm_key_path'), problem);
+    }
     const key = resolve(dirname(source.file), entry.vm_key_path);
     const problem = checkKeyFile(key);
     if (problem) throw source.error(at('vm_key_path'), problem);

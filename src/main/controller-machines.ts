@@ -1,5 +1,5 @@
 import { createDockerRuntime, type DockerRuntime } from '../adapters/container-runtime/docker/runtime.ts';
-import { createHostKeyFile } from '../adapters/host/ssh/host-key.ts';
+import { createHostKeyFile, createTrialPins, type HostKeyPins, type TrialPins } from '../adapters/host/ssh/host-key.ts';
 import { checkKeyFile } from '../adapters/host/ssh/key-file.ts';
 import { createSshHost } from '../adapters/host/ssh/ssh.ts';
 import { createNginxProxy } from '../adapters/reverse-proxy/nginx/proxy.ts';
@@ -27,14 +27,14 @@ export function controllerMachines({ config, entries, home, clock, log }: Contro
   const pins = createHostKeyFile(home.path('host-keys.json'));
   const { packedBytes: _packed, ...limits } = uploadLimits(config);
 
-  function open(entry: VmEntry): Machine & { runtime: DockerRuntime } {
-    const { vm_name: name, vm_ip: address, vm_username: username, vm_service_path: servicePath } = entry;
+  function reach(entry: VmEntry, pins: HostKeyPins): Machine {
+    const { vm_name: name, vm_ip: address, vm_username: username, vm_key_path, vm_service_path: servicePath } = entry;
     const host = createSshHost({
       name,
       address,
       ...(entry.vm_port === undefined ? {} : { port: entry.vm_port }),
       username,
-      privateKey: privateKeyOf(entry),
+      privateKey: vm_key_path === '' ? { agent: process.env.SSH_AUTH_SOCK ?? '' } : { path: vm_key_path },
       ...(entry.hostKey === undefined ? {} : { hostKey: entry.hostKey }),
       pins,
       servicePath,
@@ -53,29 +53,44 @@ export function controllerMachines({ config, entries, home, clock, log }: Contro
       peers: () => machines.list().map((machine) => machine.runtime as DockerRuntime),
     });
     const ports = replicaPortsOf(entry, config.replicaPorts);
-    return { host, runtime, ports, login: { username, keyPath: entry.vm_key_path, servicePath } };
+    return { host, runtime, ports, login: { username, keyPath: vm_key_path, servicePath } };
   }
 
-  const machines = createMachines(entries.map(open), open);
+  // What a machine shows that is only looked at is kept once it is taken in.
+  const trials = new WeakMap<Machine, TrialPins>();
+  function open(entry: VmEntry): Machine {
+    refuseBadKey(entry);
+    const trial = createTrialPins(pins);
+    const machine = reach(entry, trial);
+    trials.set(machine, trial);
+    return machine;
+  }
+
+  // One whose key cannot be used any more is a machine all the same: it says so when it is signed in to.
+  const machines = createMachines(
+    entries.map((entry) => reach(entry, pins)),
+    open,
+  );
   const balancer = machines.get(config.loadBalancer.vm);
   return {
-    machines,
+    machines: {
+      ...machines,
+      add(machine) {
+        trials.get(machine)?.keep();
+        machines.add(machine);
+      },
+    },
     proxy: createNginxProxy({ host: balancer.host, confDir: config.loadBalancer.confDir, clock, log }),
     publicAddress: balancer.host.address,
     balancer: { name: balancer.host.name, confDir: config.loadBalancer.confDir },
   };
 }
 
-function privateKeyOf({ vm_name, vm_key_path }: VmEntry): { path: string } | { agent: string } {
-  if (vm_key_path === '') {
-    const agent = process.env.SSH_AUTH_SOCK;
-    if (agent) return { agent };
-    throw new AvkError('AVK_BAD_CONFIG', `${vm_name}: there is no SSH agent; name its private key in vm_key_path`);
-  }
-  const problem = checkKeyFile(vm_key_path);
-  if (problem) {
-    const errors = [{ path: 'vm_key_path', message: problem, received: vm_key_path }];
-    throw new AvkError('AVK_UNACCEPTABLE', `vm_key_path: ${problem}`, { errors });
-  }
-  return { path: vm_key_path };
+function refuseBadKey({ vm_key_path: path }: VmEntry): void {
+  const agent = process.env.SSH_AUTH_SOCK;
+  const none = agent ? null : 'expected a private key, as there is no SSH agent (SSH_AUTH_SOCK)';
+  const problem = path === '' ? none : checkKeyFile(path);
+  if (problem === null) return;
+  const errors = [{ path: 'vm_key_path', message: problem, received: path }];
+  throw new AvkError('AVK_UNACCEPTABLE', `vm_key_path: ${problem}`, { errors });
 }

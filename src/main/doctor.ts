@@ -13,7 +13,11 @@ const LITTLE_SPACE = 1 * GIB;
 const FEW_FILES = 4096;
 const TOOL_DEADLINE_MS = 10_000;
 
-/** What can be seen of a platform from its home and its machine, whether it runs or not. */
+/**
+ * What can be seen of a platform from its home and its machine, whether it runs or not.
+ *
+ * @param host where apps are processes; null where they are in Docker, which brings its own tools
+ */
 export async function examine(home: string, host: Host | null, clock: Clock): Promise<Check[]> {
   const looks: [string, () => Promise<Check | Check[]>][] = [
     ['home', () => homeIsWritable(home)],

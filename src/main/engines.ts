@@ -18,7 +18,7 @@ import type { MessageBus } from '../ports/message-bus.ts';
 import type { Random } from '../ports/random.ts';
 import type { ReverseProxy } from '../ports/reverse-proxy.ts';
 import type { ServiceRegistry } from '../ports/service-registry.ts';
-import { readRoster } from '../services/node-manager/roster.ts';
+import { type Roster, takeRoster } from '../services/node-manager/roster.ts';
 import { migrations, type NodeManagerTables } from '../services/node-manager/store.ts';
 import type { Config } from './config.ts';
 import { embeddedMachines, type MachineEngines } from './embedded-machines.ts';
@@ -116,15 +116,20 @@ async function machinesOf(
   const { vms, loadBalancer } = config;
   if (!vms || !loadBalancer) return embeddedMachines(config, home, clock, log);
   const { controllerMachines } = await import('./controller-machines.ts');
-  const entries = await machinesOnRecord(databases, vms);
-  return controllerMachines({ config: { ...config, vms, loadBalancer }, entries, home, clock, log });
+  const { machines, leftOut } = await machinesOnRecord(databases, vms, loadBalancer.vm);
+  for (const sentence of leftOut) log.warn({}, sentence);
+  return controllerMachines({ config: { ...config, vms, loadBalancer }, entries: machines, home, clock, log });
 }
 
 /** What the node manager has on record of machines, before it runs itself. */
-async function machinesOnRecord(databases: Databases, configured: readonly VmEntry[]): Promise<VmEntry[]> {
+async function machinesOnRecord(
+  databases: Databases,
+  configured: readonly VmEntry[],
+  balancer: string,
+): Promise<Roster> {
   const database = await databases.open<NodeManagerTables>('node-manager', migrations);
   try {
-    return await readRoster(database.read, configured);
+    return await database.transaction((tx) => takeRoster(tx, configured, balancer));
   } finally {
     await database.close();
   }

@@ -1,5 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
+import { z } from 'zod';
 import {
   entryOf,
   type Inventory,
@@ -23,6 +24,9 @@ const ORDER: readonly ServiceName[] = [
   'application-manager',
   'platform-initializer',
 ];
+
+/** This machine may go by a name: `--host` takes one. */
+const ownMachineSchema = vmEntrySchema.extend({ vm_ip: z.string().min(1) });
 
 /**
  * Writes services.json and vm-details.json of an embedded platform into its home, in the starting document's shape, and
@@ -58,6 +62,11 @@ export async function embeddedInventory(
       serviceEntrySchema,
       (entry) => entry.service_name,
     ),
-    machines: readEntries(machinesFile, await readFile(machinesFile, 'utf8'), vmEntrySchema, (entry) => entry.vm_name),
+    machines: readEntries(
+      machinesFile,
+      await readFile(machinesFile, 'utf8'),
+      ownMachineSchema,
+      (entry) => entry.vm_name,
+    ),
   });
 }

@@ -22,7 +22,8 @@ export interface Machines {
   get(name: string): Machine;
   has(name: string): boolean;
   /**
-   * Makes a machine without taking it in, e.g. to look at it first. The caller takes it in or closes it.
+   * Makes a machine without taking it in, e.g. to look at it first; nothing is kept of it then. The caller takes it in
+   * or closes it.
    *
    * @throws AvkError AVK_UNACCEPTABLE where machines are not to be added
    */

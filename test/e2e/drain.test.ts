@@ -216,5 +216,15 @@ describe('draining machines', () => {
       422,
       'AVK_UNACCEPTABLE',
     );
+    for (const change of [{ vm_ip: 'vm9.example.org' }, { hostKey: 'SHA256:short' }]) {
+      for (const path of ['/api/nodes/', '/api/nodes/check/']) {
+        const answer = await refused(
+          await api.request('POST', path, { ...machine, ...change }),
+          422,
+          'AVK_UNACCEPTABLE',
+        );
+        assert.match(answer.errors[0]?.path ?? '', new RegExp(Object.keys(change)[0] ?? ''));
+      }
+    }
   });
 });

@@ -84,6 +84,7 @@ describe('looking at what a machine lacks', fleetOrSkip(), () => {
       /install -d -o avishkar \/home\/avishkar\/Services/,
     ],
     ['awk', 'mv /usr/bin/awk /awk', 'mv /awk /usr/bin/awk', 'programs', /apt-get install mawk/],
+    ['tar', 'mv /usr/bin/tar /tar', 'mv /tar /usr/bin/tar', 'programs', /apt-get install tar/],
   ];
   for (const [what, away, back, name, remedy] of LACKS) {
     test(`a machine that lacks ${what} is told so, with what to do`, async () => {
@@ -112,6 +113,8 @@ describe('looking at what a machine lacks', fleetOrSkip(), () => {
     const found = await failed();
     await vm.freeDisk();
     assert.match(found.find(({ name }) => name === 'disk')?.detail ?? '', /100 % full/);
+    const images = found.find(({ name }) => name === 'docker disk');
+    assert.match(images?.detail ?? '', /\/var\/lib\/docker is on a disk that is 100 % full/);
   });
 
   test('a machine that is switched off, or does not know the key, is told so', async () => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { Check } from '../../src/domain/check.ts';
@@ -63,6 +63,29 @@ describe('machines that come and go while the platform runs', fleetOrSkip(), () 
     );
   });
 
+  test('doctor says of each machine what it lacks, and asks none for tools that only Docker’s images need', async () => {
+    const vm = vmNamed(fleet, 'VM1');
+    const doctor = async (): Promise<Check[]> => JSON.parse((await cli.run('doctor', '--json')).stdout).checks;
+    const about = (checks: Check[]): string[] =>
+      checks.filter(({ name }) => /^VM\d .|apps$/.test(name)).map(({ name, status }) => `${name} ${status}`);
+    await nodeIs(api, 'VM1', 'ready');
+    await nodeIs(api, 'VM2', 'ready');
+    const sound = await doctor();
+    assert.deepEqual(
+      about(sound).filter((line) => !line.endsWith('warning')),
+      ['VM2 setup ok'],
+      'VM1 has a warning about NGINX’s main file',
+    );
+    await vm.exec(['mv', '/etc/sudoers.d/avishkar', '/sudo']);
+    try {
+      const found = (await doctor()).filter(({ status }) => status === 'failed');
+      assert.deepEqual(about(found), ['VM1 sudo failed']);
+      assert.match(found[0]?.remedy ?? '', /On VM1: .*sudoers\.d/);
+    } finally {
+      await vm.exec(['mv', '/sudo', '/etc/sudoers.d/avishkar']);
+    }
+  });
+
   test('a machine that lacks something is not taken in, and each thing is said with what to do', async () => {
     const vm = vmNamed(fleet, 'VM3');
     await vm.exec(['gpasswd', '--delete', vm.user, 'docker']);
@@ -78,6 +101,11 @@ describe('machines that come and go while the platform runs', fleetOrSkip(), () 
     } finally {
       await vm.exec(['usermod', '--append', '--groups', 'docker', vm.user]);
     }
+    // Nothing is kept of a machine that was only looked at, also when it was another one: VM3 can be taken in below.
+    const { address, user, keyPath } = vmNamed(fleet, 'VM2');
+    assert.equal((await cli.run('nodes', 'try', 'VM3', address, '--user', user, '--key', keyPath)).code, 0);
+    const pins = join(home.directory, 'host-keys.json');
+    assert.ok(!existsSync(pins) || !readFileSync(pins, 'utf8').includes('VM3'), 'its host key was kept');
     const unreachable = { ...fleet.vmDetails[2], vm_ip: fleet.gateway.replace(/\.1$/, '.99') };
     const { checks } = await api.post<{ checks: Check[] }>('/api/nodes/check/', unreachable);
     assert.ok(checks.some(({ status, detail }) => status === 'failed' && /\.99/.test(detail)));
@@ -118,6 +146,31 @@ describe('machines that come and go while the platform runs', fleetOrSkip(), () 
     await platform.stop();
     await up();
     assert.deepEqual(await names(), ['VM1', 'VM2']);
+  });
+
+  test('a machine that moved at run time is where it moved to after a restart, also when its key is gone', async () => {
+    const { address, user, keyPath } = vmNamed(fleet, 'VM3');
+    const key = join(home.directory, 'key-of-vm2');
+    copyFileSync(keyPath, key);
+    assert.equal((await cli.run('drain', 'VM2')).code, 0);
+    assert.equal((await cli.run('nodes', 'rm', 'VM2')).code, 0);
+    const moved = await cli.run('nodes', 'add', 'VM2', address, '--user', user, '--key', key);
+    assert.equal(moved.code, 0, moved.stdout + moved.stderr);
+    await nodeIs(api, 'VM2', 'ready');
+
+    await platform.stop();
+    rmSync(key);
+    await up();
+    await nodeIs(api, 'VM2', 'lost');
+    const told = (await cli.run('nodes')).stdout;
+    const [line = ''] = told.split('\n').filter((each) => each.startsWith('VM2'));
+    assert.ok(line.includes(address) && line.includes(`there is no private key at ${key}`), told);
+
+    assert.equal((await cli.run('nodes', 'rm', 'VM2')).code, 0);
+    const old = vmNamed(fleet, 'VM2');
+    const back = await cli.run('nodes', 'add', 'VM2', old.address, '--user', old.user, '--key', old.keyPath);
+    assert.equal(back.code, 0, back.stdout + back.stderr);
+    await nodeIs(api, 'VM2', 'ready');
   });
 
   test('a machine that is lost for good is let go of, and what ran there is elsewhere', async () => {

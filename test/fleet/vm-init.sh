@@ -61,7 +61,7 @@ if ! id avishkar > /dev/null 2>&1; then
   install -o avishkar -g avishkar -m 600 /fleet/key.pub /home/avishkar/.ssh/authorized_keys
   chown avishkar /etc/nginx/conf.d
   cat > /etc/sudoers.d/avishkar <<'SUDO'
-avishkar ALL=(root) NOPASSWD: /usr/sbin/nginx "", /usr/sbin/nginx -t, /usr/sbin/nginx -T, /usr/sbin/nginx -s reload, /usr/sbin/nginx -t -c /etc/nginx/conf.d/.avishkar/check.conf, /usr/bin/systemctl start nginx
+avishkar ALL=(root) NOPASSWD: /usr/sbin/nginx "", /usr/sbin/nginx -s reload, /usr/sbin/nginx -t -c /etc/nginx/conf.d/.avishkar/check.conf, /usr/bin/systemctl start nginx
 SUDO
   chmod 440 /etc/sudoers.d/avishkar
   ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/fleet_host_key

@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream';
 import { z } from 'zod';
 import { type Check, checkSchema } from '../../domain/check.ts';
 import { messageOf } from '../../domain/errors.ts';
+import { NODE_ROLES } from '../../domain/node.ts';
 import type { HttpApp } from '../../kernel/http/app.ts';
 import type { ServiceClient } from '../../kernel/service-client.ts';
 import type { Clock } from '../../ports/clock.ts';
@@ -22,10 +23,19 @@ export interface MaintenanceDeps {
 
 const nodes = z.object({
   nodes: z.array(
-    z.object({ name: z.string(), state: z.string(), diskPercent: z.number(), reason: z.string().optional() }),
+    z.object({
+      name: z.string(),
+      state: z.string(),
+      role: z.enum(NODE_ROLES),
+      diskPercent: z.number(),
+      reason: z.string().optional(),
+    }),
   ),
 });
 const FULL_PERCENT = 85;
+const setup = z.object({ checks: z.array(checkSchema) });
+/** Shorter than the command line waits. */
+const SETUP_DEADLINE_MS = 25_000;
 
 /** For operators: how everything is, and a copy of it all. */
 export function maintenanceRoutes(app: HttpApp, deps: MaintenanceDeps): void {
@@ -110,7 +120,7 @@ async function lookAtServices({ status }: MaintenanceDeps): Promise<Check[]> {
 async function lookAtMachines({ client }: MaintenanceDeps): Promise<Check[]> {
   try {
     const answer = nodes.parse(await client.call('node-manager', 'GET', '/nodes'));
-    return answer.nodes.map(({ name, state, diskPercent, reason }): Check => {
+    const found = answer.nodes.map(({ name, state, diskPercent, reason }): Check => {
       const detail = `it is ${state}, its disk ${Math.round(diskPercent)} % full${reason ? `: ${reason}` : ''}`;
       if (state === 'lost' || state === 'suspect') {
         return { name, status: 'failed', detail, remedy: 'see whether it is up and can be reached' };
@@ -118,8 +128,25 @@ async function lookAtMachines({ client }: MaintenanceDeps): Promise<Check[]> {
       if (diskPercent < FULL_PERCENT) return { name, status: 'ok', detail };
       return { name, status: 'warning', detail, remedy: 'make room on it before it takes no more apps' };
     });
+    // Of one that is lost it was said why.
+    const own = answer.nodes.filter(({ state, role }) => role !== 'pretended' && state !== 'lost');
+    return [...found, ...(await Promise.all(own.map(({ name }) => lookAtSetup(client, name)))).flat()];
   } catch (error) {
     return [{ name: 'machines', status: 'warning', detail: `they could not be asked for: ${messageOf(error)}` }];
+  }
+}
+
+/** Whether a machine has all that it needs; of what is as it should be nothing is said one by one. */
+async function lookAtSetup(client: ServiceClient, node: string): Promise<Check[]> {
+  const name = `${node} setup`;
+  try {
+    const path = `/machines/${encodeURIComponent(node)}/check`;
+    const { checks } = setup.parse(await client.call('node-manager', 'GET', path, { deadlineMs: SETUP_DEADLINE_MS }));
+    const wrong = checks.filter(({ status }) => status !== 'ok');
+    if (wrong.length === 0) return [{ name, status: 'ok', detail: 'it has all that it needs' }];
+    return wrong.map((check) => ({ ...check, name: `${node} ${check.name}` }));
+  } catch (error) {
+    return [{ name, status: 'warning', detail: `it could not be looked at: ${messageOf(error)}` }];
   }
 }
 

@@ -35,7 +35,6 @@ export async function balancerChecks(looking: Looking, confDir: string): Promise
 function commands(confDir: string): string[][] {
   return [
     [NGINX],
-    [NGINX, '-t'],
     [NGINX, '-s', 'reload'],
     [NGINX, '-t', '-c', `${confDir}/.avishkar/check.conf`],
     ['/usr/bin/systemctl', 'start', 'nginx'],

@@ -15,14 +15,22 @@ worker_shutdown_timeout 60s;
 http { include /etc/nginx/mime.types; include /etc/nginx/conf.d/*.conf; }
 `;
 
+/** What df says of the services’ disk and of Docker’s, so many percent full. */
+const disks = (services: number, images: number, where = '/var/lib/docker'): string =>
+  `/dev/sda 100 ${services} ${100 - services} ${services}% /\n/dev/sd b 100 ${images} ${100 - images} ${images}% ${where}\n`;
+
 type Answer = Partial<CommandResult> | Error;
 
 /** A machine that lacks nothing, but for what is changed: answers by the beginning of what is run. */
-function machine(changes: Record<string, Answer> = {}, docker: { api?: string; error?: string } = {}): Host {
+function machine(
+  changes: Record<string, Answer> = {},
+  docker: { api?: string; error?: string; root?: string } = {},
+): Host {
   const answers: Record<string, Answer> = {
     'id -un': { stdout: 'avishkar\n' },
     'id -u': { stdout: '1000\n' },
     'sh -c for each': {},
+    'sh -c for folder': { stdout: disks(10, 10) },
     'sh -c folder': {
       stdout: 'writable\nFilesystem 1024-blocks Used Available Capacity Mounted on\n/dev/sda 100 10 90 10% /\n',
     },
@@ -52,8 +60,11 @@ function machine(changes: Record<string, Answer> = {}, docker: { api?: string; e
       if (docker.error) throw Object.assign(new Error('no'), { code: docker.error });
       const [ours, theirs] = duplexPair();
       const server = createServer((request, response) => {
-        assert.equal(request.url, '/version');
-        response.end(JSON.stringify({ Version: '20.10.24', ApiVersion: docker.api ?? '1.41' }));
+        const answers: Record<string, object> = {
+          '/version': { Version: '20.10.24', ApiVersion: docker.api ?? '1.41' },
+          '/info': { DockerRootDir: docker.root ?? '/var/lib/docker' },
+        };
+        response.end(JSON.stringify(answers[request.url ?? ''] ?? assert.fail(`nobody expected ${request.url}`)));
       });
       server.emit('connection', theirs);
       return ours;
@@ -79,7 +90,7 @@ const absent = (program: string): AvkError => new AvkError('AVK_COMMAND_NOT_FOUN
 
 test('a machine that lacks nothing passes, and NGINX is only looked for where it is to be', async () => {
   const names = (checks: Check[]): string[] => checks.map(({ name, status }) => `${name} ${status}`);
-  const common = ['ssh ok', 'programs ok', 'files ok', 'docker ok', 'disk ok', 'clock ok'];
+  const common = ['ssh ok', 'programs ok', 'files ok', 'docker ok', 'disk ok', 'docker disk ok', 'clock ok'];
   assert.deepEqual(names(await check(machine())), [
     ...common,
     ...['nginx ok', 'sudo ok', 'routes ok', 'nginx.conf ok', 'lua ok'],
@@ -137,6 +148,12 @@ const LACKING: Record<string, [Host, name: string, detail: RegExp, remedy: RegEx
     machine({ 'sh -c folder': { stdout: 'writable\n/dev/sda 100 96 4 96% /\n' } }),
     'disk',
     /96 % full; above 95 %/,
+    /docker system prune/,
+  ],
+  'full disk of Docker’s': [
+    machine({ 'sh -c for folder': { stdout: disks(10, 97, '/srv/docker') } }, { root: '/srv/docker/root' }),
+    'docker disk',
+    /\/srv\/docker\/root is on a disk that is 97 % full; above 95 %/,
     /docker system prune/,
   ],
   'clock behind': [
@@ -202,6 +219,37 @@ test('what works, but not as well as it could, is a warning', async () => {
     ['disk warning', 'clock warning', 'nginx.conf warning', 'nginx.conf warning', 'lua warning'],
   );
   assert.ok(found.every(({ remedy }) => remedy));
+});
+
+test('a disk that Docker shares with the services is looked at once', async () => {
+  const one = '/dev/sda 100 10 90 10% /\n';
+  const found = await check(machine({ 'sh -c for folder': { stdout: `${one}${one}` } }), false);
+  assert.deepEqual(
+    found.filter(({ name }) => name.includes('disk')).map(({ name, status }) => `${name} ${status}`),
+    ['disk ok'],
+  );
+});
+
+test('the programs of NGINX’s machine are only needed there, and those for people are no hindrance', async () => {
+  const asked: string[][] = [];
+  const lacking = (missing: string): Host => {
+    const host = machine({ 'sh -c for each': { stdout: missing } });
+    return {
+      ...host,
+      run(argv, options) {
+        if (argv[2]?.startsWith('for each')) asked.push([...argv]);
+        return host.run(argv, options);
+      },
+    };
+  };
+  const [found] = (await check(lacking('bash\n'))).filter(({ name }) => name === 'programs');
+  assert.deepEqual([found?.status, found?.detail], ['warning', 'VM1 lacks bash, for running apps by hand.']);
+  const [both] = (await check(lacking('bash\ntar\n'), false)).filter(({ name }) => name === 'programs');
+  assert.deepEqual([both?.status, both?.remedy], ['failed', 'On VM1: sudo apt-get install bash tar']);
+  assert.deepEqual(
+    asked.map((argv) => argv.includes('sha256sum')),
+    [true, false],
+  );
 });
 
 test('what could not be looked at has failed, and the rest is looked at all the same', async () => {

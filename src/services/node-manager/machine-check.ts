@@ -1,4 +1,5 @@
 import { get } from 'node:http';
+import { z } from 'zod';
 import type { Check } from '../../domain/check.ts';
 import { AvkError, messageOf } from '../../domain/errors.ts';
 import { DISK_LIMIT_PERCENT } from '../../domain/node.ts';
@@ -24,15 +25,35 @@ const OLDEST_API = [1, 41] as const;
 const PROGRAMS: Record<string, string> = {
   awk: 'mawk',
   cat: 'coreutils',
+  cp: 'coreutils',
   cut: 'coreutils',
   date: 'coreutils',
   df: 'coreutils',
   find: 'findutils',
   grep: 'grep',
+  gzip: 'gzip',
+  id: 'coreutils',
+  mkdir: 'coreutils',
+  mv: 'coreutils',
   readlink: 'coreutils',
+  rm: 'coreutils',
   sleep: 'coreutils',
+  tar: 'tar',
   timeout: 'coreutils',
 };
+/** What is run besides where NGINX is. */
+const PROGRAMS_OF_BALANCER: Record<string, string> = {
+  dirname: 'coreutils',
+  head: 'coreutils',
+  ln: 'coreutils',
+  ls: 'coreutils',
+  sha256sum: 'coreutils',
+  tail: 'coreutils',
+  wc: 'coreutils',
+  xargs: 'findutils',
+};
+/** What the scripts need that run an app by hand. */
+const PROGRAMS_BY_HAND: Record<string, string> = { bash: 'bash', docker: 'docker.io' };
 const CLOCK_WARNING_S = 2;
 const CLOCK_LIMIT_S = 60;
 const DISK_WARNING_PERCENT = DISK_LIMIT_PERCENT - 10;
@@ -54,12 +75,15 @@ export async function checkMachine({ host, clock, servicePath, balancer }: Check
     return [{ name: 'ssh', status: 'failed', detail: messageOf(error), ...(told ? {} : { remedy }) }];
   }
   const looking: Looking = { host, user, run };
+  const isOk = (name: string): boolean => checks.some((each) => each.name === name && each.status === 'ok');
   const checks: Check[] = [ok('ssh', `The platform is signed in to ${host.name} as ${user}.`)];
   const looks: [name: string, look: () => Promise<Check | Check[]>][] = [
-    ['programs', () => programs(looking)],
+    ['programs', () => programs(looking, balancer !== undefined)],
     ['files', () => files(looking, clock)],
     ['docker', () => docker(looking, clock)],
     ['disk', () => disk(looking, servicePath)],
+    // Where Docker does not answer that was said already.
+    ['docker disk', async () => (isOk('docker') ? dockerDisk(looking, clock, servicePath) : [])],
     ['clock', () => clocks(looking, clock)],
   ];
   if (balancer) looks.push(['nginx', () => balancerChecks(looking, balancer.confDir)]);
@@ -73,17 +97,17 @@ export async function checkMachine({ host, clock, servicePath, balancer }: Check
   return checks;
 }
 
-async function programs({ host, run }: Looking): Promise<Check> {
-  const names = Object.keys(PROGRAMS);
+async function programs({ host, run }: Looking, isBalancer: boolean): Promise<Check> {
+  const needed = isBalancer ? { ...PROGRAMS, ...PROGRAMS_OF_BALANCER } : PROGRAMS;
+  const all = { ...needed, ...PROGRAMS_BY_HAND };
   const look = 'for each do command -v "$each" >/dev/null 2>&1 || echo "$each"; done';
-  const missing = (await run(['sh', '-c', look, 'sh', ...names])).stdout.split('\n').filter(Boolean);
+  const missing = (await run(['sh', '-c', look, 'sh', ...Object.keys(all)])).stdout.split('\n').filter(Boolean);
   if (missing.length === 0) return ok('programs', 'All programs that the platform uses are there.');
-  const packages = [...new Set(missing.map((each) => PROGRAMS[each] ?? each))].join(' ');
-  return failed(
-    'programs',
-    `${host.name} lacks ${missing.join(', ')}.`,
-    `On ${host.name}: sudo apt-get install ${packages}`,
-  );
+  const packages = [...new Set(missing.map((each) => all[each] ?? each))].join(' ');
+  const lacks = `${host.name} lacks ${missing.join(', ')}`;
+  const remedy = `On ${host.name}: sudo apt-get install ${packages}`;
+  if (missing.some((each) => Object.hasOwn(needed, each))) return failed('programs', `${lacks}.`, remedy);
+  return warning('programs', `${lacks}, for running apps by hand.`, remedy);
 }
 
 async function files({ host, run }: Looking, clock: Clock): Promise<Check> {
@@ -98,14 +122,16 @@ async function files({ host, run }: Looking, clock: Clock): Promise<Check> {
 async function docker({ host, user, run }: Looking, clock: Clock): Promise<Check> {
   const install = `On ${host.name}: sudo apt-get install docker.io`;
   try {
-    const version = await withDeadline(clock, CHECK_MS, `Docker on ${host.name}`, (signal) => askDocker(host, signal));
-    const [major = 0, minor = 0] = version.api.split('.').map(Number);
+    const version = await withDeadline(clock, CHECK_MS, `Docker on ${host.name}`, (signal) =>
+      askDocker(host, '/version', versionSchema, signal),
+    );
+    const [major = 0, minor = 0] = version.ApiVersion.split('.').map(Number);
     const old = major < OLDEST_API[0] || (major === OLDEST_API[0] && minor < OLDEST_API[1]);
-    if (!old) return ok('docker', `Docker ${version.engine} answers, and ${user} may use it.`);
+    if (!old) return ok('docker', `Docker ${version.Version} answers, and ${user} may use it.`);
     const wanted = OLDEST_API.join('.');
     return failed(
       'docker',
-      `Docker ${version.engine} speaks API ${version.api}; ${wanted} is needed.`,
+      `Docker ${version.Version} speaks API ${version.ApiVersion}; ${wanted} is needed.`,
       `On ${host.name}: install Docker 20.10 or newer`,
     );
   } catch (error) {
@@ -128,24 +154,23 @@ async function docker({ host, user, run }: Looking, clock: Clock): Promise<Check
   }
 }
 
+const versionSchema = z.object({ Version: z.string(), ApiVersion: z.string() });
+const infoSchema = z.object({ DockerRootDir: z.string() });
+
 /** Over its socket, the way that the platform takes. */
-async function askDocker(host: Host, signal: AbortSignal): Promise<{ engine: string; api: string }> {
+async function askDocker<T>(host: Host, path: string, schema: z.ZodType<T>, signal: AbortSignal): Promise<T> {
   const connection = await host.connect({ socket: DOCKER_SOCKET }, { signal });
   const text = await new Promise<string>((resolve, reject) => {
-    const request = get(
-      { path: '/version', host: 'docker', createConnection: () => connection, signal },
-      (response) => {
-        let body = '';
-        response.setEncoding('utf8').on('data', (chunk: string) => {
-          body += chunk;
-        });
-        response.once('error', reject).once('end', () => resolve(body));
-      },
-    );
+    const request = get({ path, host: 'docker', createConnection: () => connection, signal }, (response) => {
+      let body = '';
+      response.setEncoding('utf8').on('data', (chunk: string) => {
+        body += chunk;
+      });
+      response.once('error', reject).once('end', () => resolve(body));
+    });
     request.once('error', reject);
   }).finally(() => connection.destroy());
-  const { Version, ApiVersion } = JSON.parse(text) as { Version?: unknown; ApiVersion?: unknown };
-  return { engine: String(Version), api: String(ApiVersion) };
+  return schema.parse(JSON.parse(text));
 }
 
 /** The folder, or the nearest one that is there, as it is made when it is needed. */
@@ -164,16 +189,49 @@ async function disk({ host, user, run }: Looking, servicePath: string): Promise<
     return failed('disk', `${servicePath} is no folder, or is to be in something that is none.`, remedy);
   }
   if (!stdout.startsWith('writable')) return failed('disk', `${user} may not write to ${servicePath}.`, remedy);
-  const [, used, available] = / (\d+) +(\d+) +\d+% /.exec(stdout) ?? [];
-  if (available === undefined) return failed('disk', `df says nothing about ${servicePath}.`);
-  const percent = Math.round((Number(used) / (Number(used) + Number(available))) * 100);
-  const left = `${servicePath} is on a disk that is ${percent} % full`;
+  const [space] = readDf(stdout);
+  if (!space) return failed('disk', `df says nothing about ${servicePath}.`);
+  return fullness('disk', host, servicePath, space, `, and ${user} may write there`);
+}
+
+/** The nearest folder that df can say something about, of each: what is inside of Docker’s own is root’s. */
+const LOOK_AT_DISKS = `for folder; do
+  until df -Pk "\${folder:-/}" 2>/dev/null || [ -z "$folder" ]; do folder=\${folder%/*}; done
+done`;
+
+/** Where images and containers are, if that is another disk than the services’. */
+async function dockerDisk({ host, run }: Looking, clock: Clock, servicePath: string): Promise<Check[]> {
+  const { DockerRootDir: folder } = await withDeadline(clock, CHECK_MS, `Docker on ${host.name}`, (signal) =>
+    askDocker(host, '/info', infoSchema, signal),
+  );
+  const [services, images] = readDf((await run(['sh', '-c', LOOK_AT_DISKS, 'sh', servicePath, folder])).stdout);
+  if (!services || !images) return [failed('docker disk', `df says nothing about ${folder}.`)];
+  return services.place === images.place ? [] : [fullness('docker disk', host, folder, images)];
+}
+
+interface Space {
+  /** Device and folder that it is mounted on. */
+  place: string;
+  percent: number;
+}
+
+/** The lines of df, which may have blanks in the names of devices and folders. */
+function readDf(text: string): Space[] {
+  return [...text.matchAll(/^(.*\S) +\d+ +(\d+) +(-?\d+) +\d+% (.*)$/gm)].map(
+    ([, device, used, available, mounted]) => ({
+      place: `${device} ${mounted}`,
+      percent: Math.round((Number(used) / (Number(used) + Math.max(0, Number(available)))) * 100),
+    }),
+  );
+}
+
+function fullness(name: string, host: Host, folder: string, { percent }: Space, more = ''): Check {
+  const left = `${folder} is on a disk that is ${percent} % full`;
   const room = `Make room on ${host.name}; what Docker no longer needs goes with: docker system prune`;
   if (percent > DISK_LIMIT_PERCENT) {
-    return failed('disk', `${left}; above ${DISK_LIMIT_PERCENT} % a machine gets nothing new.`, room);
+    return failed(name, `${left}; above ${DISK_LIMIT_PERCENT} % a machine gets nothing new.`, room);
   }
-  if (percent > DISK_WARNING_PERCENT) return warning('disk', `${left}.`, room);
-  return ok('disk', `${left}, and ${user} may write there.`);
+  return percent > DISK_WARNING_PERCENT ? warning(name, `${left}.`, room) : ok(name, `${left}${more}.`);
 }
 
 /** The machine says whole seconds, of which it may have been any part, and at any time between question and answer. */

@@ -19,6 +19,8 @@ export interface MachineRouteDeps {
   log: Log;
   /** What a machine needs, looked at one by one. */
   check: (machine: Machine) => Promise<Check[]>;
+  /** What the configuration has of that name. */
+  configured: (name: string) => VmEntry | null;
   /** Whether NGINX runs on it, for all apps. */
   isBalancer: (name: string) => boolean;
 }
@@ -118,12 +120,13 @@ export function machineRoutes(app: HttpApp, deps: MachineRouteDeps): void {
       try {
         found = await deps.check(machine);
         refuseLacking(wanted.vm_name, found);
-        await database.transaction((tx) => writeRoster(tx, wanted.vm_name, wanted, clock.now()));
+        const before = deps.configured(wanted.vm_name);
+        await database.transaction((tx) => writeRoster(tx, wanted.vm_name, wanted, before, clock.now()));
+        machines.add(machine);
       } catch (error) {
         await close(machine);
         throw error;
       }
-      machines.add(machine);
       return reply.status(201).send({ name: wanted.vm_name, checks: found });
     },
   );
@@ -152,7 +155,7 @@ export function machineRoutes(app: HttpApp, deps: MachineRouteDeps): void {
         throw new AvkError('AVK_CONFLICT', `${count} on ${name}; drain it first: avishkar drain ${name}`);
       }
       await database.transaction(async (tx) => {
-        await writeRoster(tx, name, null, clock.now());
+        await writeRoster(tx, name, null, deps.configured(name), clock.now());
         await tx.deleteFrom('node_wishes').where('node', '=', name).execute();
       });
       await machines.remove(name);

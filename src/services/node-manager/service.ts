@@ -2,6 +2,7 @@ import { AvkError, messageOf } from '../../domain/errors.ts';
 import { resourcesSchema } from '../../domain/manifest.ts';
 import type { NodeRole } from '../../domain/node.ts';
 import { halves } from '../../domain/ports.ts';
+import type { VmEntry } from '../../domain/service-entry.ts';
 import type { HttpApp } from '../../kernel/http/app.ts';
 import { createMessenger, type Message, type Unit } from '../../kernel/messenger.ts';
 import type { Metrics } from '../../kernel/metrics.ts';
@@ -38,6 +39,8 @@ export interface NodeManagerDeps {
   /** Absent: nothing is counted. */
   metrics?: Metrics | undefined;
   machines: Machines;
+  /** The machines of the configuration; what is changed at run time is beside it. */
+  configured?: readonly VmEntry[] | undefined;
   /** The machine that NGINX runs on, with where its files go; absent where the proxy is the platform's own. */
   balancer?: { name: string; confDir: string } | undefined;
 }
@@ -72,6 +75,7 @@ export function createNodeManager(deps: NodeManagerDeps): Service {
     database,
     clock,
     log,
+    configured: (name) => deps.configured?.find(({ vm_name }) => vm_name === name) ?? null,
     isBalancer: (name) => roleOf(name) === 'balancer',
     check: (machine) =>
       checkMachine({

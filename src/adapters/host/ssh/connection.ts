@@ -2,11 +2,12 @@ import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import ssh2, { type Client } from 'ssh2';
 import { AvkError } from '../../../domain/errors.ts';
+import { describeHostKey, type KnownHostKey } from '../../../domain/host-key.ts';
 import type { Clock, Timer } from '../../../ports/clock.ts';
 import type { Log } from '../../../ports/log.ts';
 import { answer } from './answer.ts';
 import { connectFailure, hostKeyChanged, knownHostKey, type Machine, unreachable } from './failure.ts';
-import { describeHostKey, type HostKeyPins, hostKeyAlgorithms, type KnownHostKey } from './host-key.ts';
+import { type HostKeyPins, hostKeyAlgorithms } from './host-key.ts';
 import { checkKeyFile } from './key-file.ts';
 
 /** A connection that stands. */
@@ -192,6 +193,10 @@ function sameKey(known: KnownHostKey, shown: { type: string; fingerprint: string
 function signInWith(machine: Machine) {
   const { name, username, privateKey } = machine;
   if ('agent' in privateKey) {
+    if (privateKey.agent === '') {
+      const none = 'there is no SSH agent (SSH_AUTH_SOCK), and no private key is named for it';
+      throw new AvkError('AVK_HOST_REFUSED', `The platform cannot sign in to ${name}: ${none}.`);
+    }
     return { agent: privateKey.agent, authHandler: [{ type: 'agent' as const, username, agent: privateKey.agent }] };
   }
   const wrong = checkKeyFile(privateKey.path);

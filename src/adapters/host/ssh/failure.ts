@@ -1,5 +1,5 @@
 import { AvkError, messageOf } from '../../../domain/errors.ts';
-import { type KnownHostKey, parseHostKey } from './host-key.ts';
+import { type KnownHostKey, parseHostKey } from '../../../domain/host-key.ts';
 
 /** Of which machine a sentence speaks, and how the platform signs in there. */
 export interface Machine {

@@ -4,34 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { AvkError } from '../../../domain/errors.ts';
-import { createHostKeyFile, describeHostKey, hostKeyAlgorithms, parseHostKey } from './host-key.ts';
+import { createHostKeyFile, createTrialPins, hostKeyAlgorithms } from './host-key.ts';
 
-// A key and what `ssh-keygen -lf` says of it.
-const KEY = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl';
 const FINGERPRINT = 'SHA256:+DiY3wvvV6TuJJhbpZisF/zLDA0zPMSvHdkr4UvCOqU';
-
-test('a host key is read as it is given: by its fingerprint, with its kind, or as a public key', () => {
-  const known = { type: 'ssh-ed25519', fingerprint: FINGERPRINT };
-  assert.deepEqual(parseHostKey(KEY), known);
-  assert.deepEqual(parseHostKey(` ${KEY} root@vm1\n`), known);
-  assert.deepEqual(parseHostKey(`ssh-ed25519 ${FINGERPRINT}`), known);
-  assert.deepEqual(parseHostKey(FINGERPRINT), { type: null, fingerprint: FINGERPRINT });
-  const blob = Buffer.from(KEY.split(' ')[1] ?? '', 'base64');
-  assert.deepEqual(describeHostKey(blob), known);
-});
-
-test('what is no host key is not taken for one', () => {
-  const bad = [
-    '',
-    'SHA256:',
-    `${FINGERPRINT}x`,
-    'MD5:16:27',
-    KEY.replace('ssh-ed25519', 'ssh-rsa'),
-    'ssh-ed25519',
-    'x y',
-  ];
-  for (const each of bad) assert.equal(parseHostKey(each), null, each);
-});
 
 test('a machine is asked for the kind of key by which it is known, and for any other after it', () => {
   const of = (type: string): string[] => hostKeyAlgorithms({ type, fingerprint: FINGERPRINT });
@@ -62,6 +37,29 @@ test('pins are kept in a file that an operator can read and correct', () => {
         (error: AvkError) => error.code === 'AVK_BAD_CONFIG' && error.message.includes(path),
       );
     }
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test('what a machine shows that is only looked at is kept once it is taken in, in place of what was there', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'avishkar-pins-'));
+  try {
+    const pins = createHostKeyFile(join(folder, 'host-keys.json'));
+    pins.pin('VM3', 'of a machine that was let go of');
+    const tried = createTrialPins(pins);
+    assert.equal(tried.get('VM3'), null);
+    tried.pin('VM3', 'tried');
+    assert.equal(tried.get('VM3'), 'tried', 'it is known again within the same trial');
+    assert.equal(pins.get('VM3'), 'of a machine that was let go of');
+    const taken = createTrialPins(pins);
+    taken.pin('VM3', 'taken in');
+    taken.keep();
+    assert.equal(pins.get('VM3'), 'taken in');
+    pins.pin('VM3', 'corrected by an operator');
+    assert.equal(taken.get('VM3'), 'corrected by an operator');
+    taken.pin('VM3', 'shown later');
+    assert.equal(pins.get('VM3'), 'shown later');
   } finally {
     rmSync(folder, { recursive: true });
   }

@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto';
 import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { AvkError } from '../../../domain/errors.ts';
+import type { KnownHostKey } from '../../../domain/host-key.ts';
 import { diskError } from '../write-file.ts';
 
 /** The host keys that machines showed at first use, e.g. `ssh-ed25519 SHA256:…`. */
@@ -10,14 +10,6 @@ export interface HostKeyPins {
   readonly where: string;
   get(name: string): string | null;
   pin(name: string, fingerprint: string): void;
-}
-
-/** A host key by its fingerprint, as `ssh-keygen -l` shows it. */
-export interface KnownHostKey {
-  /** E.g. `ssh-ed25519`; null where only the fingerprint is known. */
-  type: string | null;
-  /** `SHA256:…` */
-  fingerprint: string;
 }
 
 /** The kinds that a machine may show, the best first. */
@@ -34,28 +26,6 @@ const ALGORITHMS = [
 export function hostKeyAlgorithms(known: KnownHostKey | null): (typeof ALGORITHMS)[number][] {
   const wanted = (each: string): boolean => each === known?.type || (known?.type === 'ssh-rsa' && /^rsa-/.test(each));
   return [...ALGORITHMS.filter(wanted), ...ALGORITHMS.filter((each) => !wanted(each))];
-}
-
-/** A key as it comes over the wire: its kind stands in it first, with its length in four bytes. */
-export function describeHostKey(blob: Buffer): { type: string; fingerprint: string } {
-  const length = blob.length >= 4 ? blob.readUInt32BE(0) : 0;
-  const type = blob.subarray(4, 4 + length).toString('latin1');
-  return { type, fingerprint: `SHA256:${createHash('sha256').update(blob).digest('base64').replace(/=+$/, '')}` };
-}
-
-/**
- * Reads a host key as it is given in a configuration or pinned: `SHA256:…`, `ssh-ed25519 SHA256:…`, or the line of a
- * public key, `ssh-ed25519 AAAA… comment`. Null when it is none of them.
- */
-export function parseHostKey(text: string): KnownHostKey | null {
-  const [first = '', second = ''] = text.trim().split(/\s+/);
-  const fingerprint = /^SHA256:[A-Za-z0-9+/]{43}$/;
-  if (fingerprint.test(first)) return { type: null, fingerprint: first };
-  if (!/^(ssh|ecdsa)-[a-z0-9-]+$/.test(first)) return null;
-  if (fingerprint.test(second)) return { type: first, fingerprint: second };
-  if (!/^AAAA[A-Za-z0-9+/]+=*$/.test(second)) return null;
-  const key = describeHostKey(Buffer.from(second, 'base64'));
-  return key.type === first ? key : null;
 }
 
 /**
@@ -104,6 +74,33 @@ export function createHostKeyFile(path: string): HostKeyPins {
       } catch (error) {
         throw diskError(error);
       }
+    },
+  };
+}
+
+/** Pins of a machine that is only looked at, until it is decided that it is taken in. */
+export interface TrialPins extends HostKeyPins {
+  /** Writes down what the machine has shown; from then on these are the pins of all. */
+  keep(): void;
+}
+
+/**
+ * Begins without a pin: what was kept under that name is of a machine that was let go of, or of another one. Nothing is
+ * written down unless it is told to.
+ */
+export function createTrialPins(pins: HostKeyPins): TrialPins {
+  const shown = new Map<string, string>();
+  let kept = false;
+  return {
+    where: pins.where,
+    get: (name) => (kept ? pins.get(name) : (shown.get(name) ?? null)),
+    pin(name, fingerprint) {
+      if (kept) pins.pin(name, fingerprint);
+      else shown.set(name, fingerprint);
+    },
+    keep() {
+      for (const [name, fingerprint] of shown) pins.pin(name, fingerprint);
+      kept = true;
     },
   };
 }

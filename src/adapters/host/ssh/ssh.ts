@@ -20,7 +20,7 @@ export interface SshHostOptions {
   /** Default 22. */
   port?: number;
   username: string;
-  /** A file without a passphrase, or the socket of an SSH agent. */
+  /** A file without a passphrase, or the socket of an SSH agent, empty where there is none. Looked at when it is used. */
   privateKey: { path: string } | { agent: string };
   /** As the configuration gives it: `SHA256:…` or `ssh-ed25519 AAAA…`. Without it the key shown at first use is pinned. */
   hostKey?: string;
