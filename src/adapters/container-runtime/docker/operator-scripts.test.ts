@@ -40,7 +40,7 @@ const INPUT = {
 async function folderWith(
   t: TestContext,
   present: string[],
-): Promise<{ start: () => Promise<string[][]>; said: () => Promise<string> }> {
+): Promise<{ folder: string; start: () => Promise<string[][]>; said: () => Promise<string> }> {
   const folder = await mkdtemp(join(tmpdir(), 'avishkar-scripts-'));
   t.after(() => rm(folder, { recursive: true }));
   await mkdir(join(folder, 'bin'));
@@ -58,6 +58,7 @@ if [ "$1" = run ]; then printf '%s\\n' "\${LINES-unset}" "\${PLAIN-unset}" >> ${
     await writeFile(join(folder, name), text, { mode });
   }
   return {
+    folder,
     async start() {
       await run('bash', [join(folder, 'probe-1_start.sh')], {
         env: { PATH: `${join(folder, 'bin')}:${process.env.PATH}` },
@@ -112,6 +113,13 @@ test('nothing is built by hand that is there, nor ended that is not', async (t) 
     calls.map(([first]) => first),
     ['image', 'container', 'container', 'run', 'run'],
   );
+});
+
+test('nothing that runs is ended by hand when it could not be started again for want of its settings', async (t) => {
+  const { folder, start } = await folderWith(t, ['probe-1_instance_1']);
+  await rm(join(folder, 'probe-1.env'));
+  await assert.rejects(start(), /probe-1\.env is not here, without which probe-1 cannot run/);
+  await assert.rejects(readFile(join(folder, 'calls')), { code: 'ENOENT' });
 });
 
 test('what replicas are told is for the owner alone, and line by line where it fits', () => {

@@ -58,6 +58,10 @@ function startScript({ instance, image, replicas, machine, buildArguments }: Scr
 set -euo pipefail
 cd "$(dirname "\${BASH_SOURCE[0]}")"
 
+if [ ! -e ${instance}.env ]; then
+  echo "${instance}.env is not here, without which ${instance} cannot run; the platform writes it when it is started" >&2
+  exit 1
+fi
 image=${words([dockerTag(image)])}
 lines=()
 if [ -e ${instance}_lines.sh ]; then . ./${instance}_lines.sh; fi

@@ -11,6 +11,7 @@ import { createDiskGuard } from './disk.ts';
 import { createdSchema, infoSchema } from './docker-answers.ts';
 import { createDockerApi, hasStatus } from './docker-api.ts';
 import { type BaseImages, buildArguments } from './dockerfile.ts';
+import { readEnvironment } from './environment.ts';
 import { createImages, type ImageSource } from './images.ts';
 import { readLogs } from './logs.ts';
 import { createOperatorFiles } from './operator-files.ts';
@@ -77,8 +78,11 @@ export function createDockerRuntime(options: DockerRuntimeOptions): DockerRuntim
     onExit: (exited) => {
       for (const listener of listeners) listener(exited);
     },
-    // A build may have been cut off by whatever interrupted us.
-    onWatching: () => images.tidy(),
+    // A build may have been cut off by whatever interrupted us, and files for operators not been written.
+    onWatching: () => {
+      images.tidy();
+      files.check();
+    },
   });
   const args = buildArguments(options.environment ?? process.env);
   const files = createOperatorFiles({
@@ -87,6 +91,7 @@ export function createDockerRuntime(options: DockerRuntimeOptions): DockerRuntim
     servicePath: options.servicePath,
     buildArguments: args,
     replicas,
+    told: ({ name }) => readEnvironment(api, name),
     machine: thisMachine,
     log,
   });
@@ -249,7 +254,7 @@ export function createDockerRuntime(options: DockerRuntimeOptions): DockerRuntim
       starting.set(spec.id, work);
       try {
         const started = await work;
-        files.changed(spec.instance, { generation: spec.generation, env: spec.env });
+        files.changed(spec.instance);
         return started;
       } finally {
         if (starting.get(spec.id) === work) starting.delete(spec.id);
