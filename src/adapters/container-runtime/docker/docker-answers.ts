@@ -11,7 +11,13 @@ const strings = z
   .nullish()
   .transform((each) => each ?? []);
 
-export const infoSchema = z.object({ DockerRootDir: z.string(), NCPU: z.number().default(1) });
+export const infoSchema = z.object({
+  DockerRootDir: z.string(),
+  NCPU: z.number().default(1),
+  /** Bytes. */
+  MemTotal: z.number().default(0),
+});
+export type DockerInfo = z.infer<typeof infoSchema>;
 
 export const containerSummarySchema = z.object({
   Id: z.string(),

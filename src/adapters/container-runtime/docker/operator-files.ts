@@ -7,6 +7,7 @@ import { namePattern } from '../../../domain/names.ts';
 import type { Clock } from '../../../ports/clock.ts';
 import type { CommandResult, Host } from '../../../ports/host.ts';
 import { createLocks } from '../locks.ts';
+import type { BuildLimits } from './build-limits.ts';
 import type { Machine } from './containers.ts';
 import type { BuildContext } from './context.ts';
 import { dockerTag } from './image-names.ts';
@@ -23,6 +24,7 @@ export interface OperatorFilesDeps {
   /** What a replica is told; null when it is gone. */
   told: (replica: Replica) => Promise<Record<string, string> | null>;
   machine: () => Promise<Machine>;
+  buildLimits: () => Promise<BuildLimits>;
   log: (message: string) => void;
 }
 
@@ -163,7 +165,8 @@ export function createOperatorFiles(deps: OperatorFilesDeps) {
   async function scriptsOf(instance: string, replicas: readonly Replica[]): Promise<OperatorFile[]> {
     const { buildArguments } = deps;
     const image = replicas[0]?.container.image ?? '';
-    return scripts({ instance, image, replicas, machine: await deps.machine(), buildArguments });
+    const [machine, limits] = await Promise.all([deps.machine(), deps.buildLimits()]);
+    return scripts({ instance, image, replicas, machine, buildArguments, buildLimits: limits });
   }
 
   async function compare(): Promise<void> {

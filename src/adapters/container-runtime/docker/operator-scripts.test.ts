@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { promisify } from 'node:util';
 import { manifestSchema } from '../../../domain/manifest.ts';
+import { buildLimits } from './build-limits.ts';
 import { labelled } from './containers.ts';
 import { environmentFiles, scripts, words } from './operator-scripts.ts';
 
@@ -34,6 +35,7 @@ const INPUT = {
   replicas: [replica(1), replica(2)],
   machine: MACHINE,
   buildArguments: { HTTPS_PROXY: 'http://proxy:1/?a=b&c' },
+  buildLimits: buildLimits({ cores: 2, memoryBytes: 1024 ** 3 }, 2048),
 };
 
 /** An instance's folder, and a `docker` that writes down what it was given. `present`: containers and images that are there. */
@@ -91,6 +93,7 @@ test('an instance is started by hand as the platform starts it', async (t) => {
   );
   const build = calls[1] ?? [];
   assert.deepEqual(build.slice(-3), ['--file', 'Dockerfile', '.']);
+  assert.ok(build.includes('512m') && build.includes('160000'));
   assert.ok(
     build.includes('avishkar.image=Probe:1.0.0-0a1b2c3d') && build.includes('HTTPS_PROXY=http://proxy:1/?a=b&c'),
   );
