@@ -188,6 +188,7 @@ describe('verdict on a rollout', () => {
   const one = (generation: number, state: ReplicaState, more: { failures?: number; reason?: string } = {}) => ({
     generation,
     state,
+    node: 'node1',
     failures: more.failures ?? 0,
     reason: more.reason ?? null,
   });
@@ -214,12 +215,12 @@ describe('verdict on a rollout', () => {
   test('it has failed when one of the new version failed to start so often, with its reason', () => {
     const failing = (failures: number) => [
       one(1, 'healthy'),
-      one(2, 'crash-looping', { failures, reason: 'the app exited with code 7' }),
+      one(2, 'crash-looping', { failures, reason: 'starting on node1: the app exited with code 7' }),
     ];
     assert.equal(judge({ replicas: failing(MOST_FAILED_STARTS - 1) }).is, 'under way');
     assert.deepEqual(judge({ replicas: failing(MOST_FAILED_STARTS) }), {
       is: 'failed',
-      reason: 'the app exited with code 7',
+      reason: 'starting on node1: the app exited with code 7',
     });
     const old = one(1, 'crash-looping', { failures: 50, reason: 'the old one is ill' });
     assert.equal(judge({ replicas: [old, one(2, 'starting')] }).is, 'under way');
@@ -235,7 +236,7 @@ describe('verdict on a rollout', () => {
     const ill = [one(1, 'healthy'), one(2, 'unhealthy', { reason: 'health check got 500 at /health' })];
     assert.deepEqual(judge({ ...late, replicas: ill, unplaced: 'nowhere' }), {
       is: 'failed',
-      reason: '0 of 2 replicas became healthy within 60 s: health check got 500 at /health',
+      reason: '0 of 2 replicas became healthy within 60 s: running on node1: health check got 500 at /health',
     });
     assert.equal(judge({ ...late, now: NOW + 59_999 }).is, 'under way');
     const progress = [one(1, 'healthy'), one(2, 'healthy')];

@@ -1,13 +1,22 @@
+import { reasonAt } from './failure-reason.ts';
 import type { ReplicaState } from './replica.ts';
 
 /** So many failed starts of a new version's replica are proof enough that it will not come up. */
 export const MOST_FAILED_STARTS = 3;
 
+interface RolledReplica {
+  generation: number;
+  state: ReplicaState;
+  node: string;
+  failures: number;
+  reason: string | null;
+}
+
 export interface RolloutInput {
   /** What the replicas are to become. */
   generation: number;
   desired: number;
-  replicas: readonly { generation: number; state: ReplicaState; failures: number; reason: string | null }[];
+  replicas: readonly RolledReplica[];
   /** The most healthy replicas of it so far, and since when. */
   reached: number;
   reachedAt: number;
@@ -32,12 +41,17 @@ export function judgeRollout(input: RolloutInput): RolloutVerdict {
   const healthy = fresh.filter(({ state }) => state === 'healthy').length;
   if (fresh.length === counting.length && healthy >= desired) return { is: 'done' };
   const broken = fresh.find(({ failures }) => failures >= MOST_FAILED_STARTS);
-  if (broken) return { is: 'failed', reason: broken.reason ?? 'its replica did not become healthy' };
+  if (broken) return { is: 'failed', reason: whatFailed(broken) ?? 'its replica did not become healthy' };
   if (healthy <= input.reached && input.now - input.reachedAt >= input.limitMs) {
-    const ill = fresh.find(({ state, reason }) => state !== 'healthy' && reason !== null)?.reason;
-    const why = ill ?? input.unplaced;
+    const ill = fresh.find(({ state, reason }) => state !== 'healthy' && reason !== null);
+    const why = (ill && whatFailed(ill)) ?? input.unplaced;
     const count = `${healthy} of ${desired} replicas became healthy within ${Math.round(input.limitMs / 1000)} s`;
     return { is: 'failed', reason: why ? `${count}: ${why}` : count };
   }
   return { is: 'under way', reached: Math.max(healthy, input.reached) };
+}
+
+/** Why it does not start is said with its step; anything else befell it while it ran. */
+function whatFailed({ node, reason }: RolledReplica): string | null {
+  return reason === null ? null : reasonAt('running', node, reason);
 }

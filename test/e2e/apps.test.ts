@@ -41,7 +41,7 @@ describe('apps that misbehave', () => {
 
   test('an app that exits at once fails with its exit code and last lines', async () => {
     const { reason, lines } = await fails('exits', 'console.log("no database"); process.exit(3);', quick);
-    assert.match(reason, /exited with code 3/);
+    assert.match(reason, /^starting on node\d: the app exited with code 3/);
     assert.deepEqual(lines, ['no database']);
   });
 

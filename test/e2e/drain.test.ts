@@ -129,7 +129,7 @@ describe('draining machines', () => {
     await placed(name, 2);
     const refusedDeploy = await api.deploy('web', { instanceName: 'later' });
     const failed = await api.reaches(refusedDeploy, 'failed');
-    assert.match(failed.reason ?? '', /no machine can take it/);
+    assert.match(failed.reason ?? '', /^placing it: no machine can take it/);
     const [{ name: first } = { name: '' }] = before;
     const free = ['node1', 'node2', 'node3'].find((node) => node !== first) ?? '';
     await wish('resume', free);

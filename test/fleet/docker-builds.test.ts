@@ -153,6 +153,31 @@ describe('images on a fleet', fleetOrSkip(), () => {
     assert.match(odd.message, /unknown instruction: FORM/i);
   });
 
+  test('a build may use so much of its machine and no more, and says so', { timeout: 120_000 }, async () => {
+    const dockerfile = (step: string): Record<string, string> => ({ Dockerfile: `FROM node:24-slim\nRUN ${step}\n` });
+    const read =
+      'for each in memory/memory.limit_in_bytes memory/memory.memsw.limit_in_bytes cpu/cpu.cfs_quota_us cpu/cpu.shares; do ' +
+      'echo "$each $(cat /sys/fs/cgroup/$each 2> /dev/null)"; done';
+    const said = await ensure(harness.runtime, dockerfile(read), { manifest: OWN });
+    const cores = Number(await must(vm, 'docker', 'info', '--format', '{{.NCPU}}'));
+    const told = (name: string): string | undefined => said.find((line) => line.startsWith(`${name} `))?.split(' ')[1];
+    assert.equal(told('memory/memory.limit_in_bytes'), String(2 * 1024 ** 3), said.join('\n'));
+    assert.equal(told('cpu/cpu.cfs_quota_us'), String(cores * 80_000));
+    assert.equal(told('cpu/cpu.shares'), '256');
+
+    const small = await createDockerHarness(vm, createSshLab, { buildMemoryMb: 128 });
+    try {
+      const greedy = dockerfile(`echo begun && node -e "const all = []; for (;;) all.push(Buffer.alloc(1 << 24, 1))"`);
+      const image = 'probe:2.0.0-0a1b2c3d';
+      const error = await failure(ensure(small.runtime, greedy, { manifest: OWN, image }), 'AVK_BUILD_FAILED');
+      assert.match(error.message, / failed with exit code 137: it was killed, .* more than the 128 MiB of memory/);
+      assert.ok(error.lastLogLines.includes('begun'));
+      await eventually(async () => (await leftovers()).length === 0);
+    } finally {
+      await small.cleanup();
+    }
+  });
+
   test('says which image could not be pulled, where, and what to do', { timeout: 120_000 }, async () => {
     const files = { Dockerfile: 'FROM avishkar.invalid/no/such:1\n' };
     const own = await failure(ensure(harness.runtime, files, { manifest: OWN }), 'AVK_BUILD_FAILED');

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
+import type { Host } from '../../src/ports/host.ts';
 import { eventually } from '../support/eventually.ts';
 import { createDockerHarness, type DockerHarness } from './docker-harness.ts';
 import { APP, ask, asUser, ensure, IMAGE, manifestWith, must, never, specFor, started } from './docker-lab.ts';
@@ -114,6 +115,60 @@ describe('an operator with SSH alone', fleetOrSkip(), () => {
     assert.equal(await must(vm, 'find', `${vm.servicePath}/mine`, '-type', 'f'), `${vm.servicePath}/mine/file\n`);
   });
 
+  test('scripts and settings that an earlier platform had no time to write are written by the next one', {
+    timeout: 180_000,
+  }, async () => {
+    await harness.runtime.close();
+    const before = await createDockerHarness(vm, writesNothing);
+    const env = { SECRET, LINES, UID: '7' };
+    await ensure(before.runtime, { 'main.js': APP });
+    const { spec, info } = await started(before, { env });
+    const second = await started(before, { env });
+    const told = JSON.parse(await ask(info));
+    await before.runtime.close();
+    assert.equal(await there(folder()), false);
+
+    /** Written by a platform that has just come up. */
+    const written = async (what: () => Promise<boolean>): Promise<void> => {
+      const next = await harness.reopen();
+      await eventually(what, LATER);
+      await next.close();
+    };
+    const complete = async (): Promise<boolean> =>
+      (await there(`${folder()}/probe-1_end.sh`)) && (await there(`${folder()}/probe-1.env`));
+    await written(complete);
+    assert.equal((await must(vm, 'stat', '-c', '%a %U', `${folder()}/probe-1.env`)).trim(), `600 ${vm.user}`);
+    assert.equal(
+      (await read('probe-1.env')).trim().split('\n').sort().join(),
+      `AVISHKAR_INSTANCE=probe-1,SECRET=${SECRET},UID=7`,
+    );
+    await script('start');
+    await eventually(() => ask(second.info), LATER);
+    const again = JSON.parse(await eventually(() => ask(info), LATER));
+    assert.deepEqual({ ...again, HOSTNAME: '' }, { ...told, HOSTNAME: '' });
+    const adopted = await must(vm, 'docker', 'inspect', '--format', '{{.Id}}', spec.name);
+    assert.notEqual(adopted.trim(), info.containerId);
+
+    // Whatever of it is missing or of something else is made good.
+    await must(vm, 'rm', `${folder()}/probe-1.env`, `${folder()}/probe-1_lines.sh`);
+    await written(() => there(`${folder()}/probe-1_lines.sh`).then((is) => is && complete()));
+    const right = await read('probe-1_end.sh');
+    await must(vm, 'sh', '-c', `echo true > ${folder()}/probe-1_end.sh`);
+    await written(async () => (await read('probe-1_end.sh')) === right);
+
+    const last = await createDockerHarness(vm, writesNothing);
+    await last.runtime.remove(second.spec.id);
+    await last.runtime.close();
+    assert.equal(await read('probe-1_end.sh'), right);
+    await written(async () => !(await read('probe-1_end.sh')).includes(second.spec.name));
+    const end = await createDockerHarness(vm, writesNothing);
+    await end.runtime.remove(spec.id);
+    await end.runtime.close();
+    assert.equal(await complete(), true);
+    await written(async () => !(await there(folder())));
+    harness = await createDockerHarness(vm, createSshLab);
+  });
+
   test('sources that an earlier platform had no time to write are written', { timeout: 120_000 }, async () => {
     await ensure(harness.runtime, { 'main.js': APP });
     const sources = `${vm.servicePath}/.avishkar/images/probe@1.0.0-0a1b2c3d`;
@@ -126,6 +181,17 @@ describe('an operator with SSH alone', fleetOrSkip(), () => {
     await later.cleanup();
   });
 });
+
+/** As good as a platform that is killed before it writes a file. */
+async function writesNothing(vm: FleetVm): ReturnType<typeof createSshLab> {
+  const lab = await createSshLab(vm);
+  const putFile: Host['putFile'] = async () => {
+    throw new Error('killed');
+  };
+  const run: Host['run'] = (argv, options) =>
+    argv.includes(`${vm.servicePath}/probe-1`) ? Promise.reject(new Error('killed')) : lab.host.run(argv, options);
+  return { ...lab, host: { ...lab.host, putFile, run } };
+}
 
 /** Without what differs from start to start, and what Docker fills in by itself in one way or the other. */
 function comparable(inspected: string): unknown {

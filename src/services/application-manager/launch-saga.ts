@@ -1,3 +1,4 @@
+import { reasonAt } from '../../domain/failure-reason.ts';
 import type { InstanceSpec } from '../../domain/instance.ts';
 import type { ConfigValue } from '../../domain/manifest.ts';
 import type { Unit } from '../../kernel/messenger.ts';
@@ -46,7 +47,7 @@ export function launchSaga(deps: {
       });
     },
     async onFailed(unit, _context, saga, failure) {
-      await deps.onFailed(unit, saga.requestId, saga.subject, failure.reason);
+      await deps.onFailed(unit, saga.requestId, saga.subject, reasonAt('preparing', '', failure.reason));
     },
   };
 }

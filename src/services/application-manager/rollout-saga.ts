@@ -1,4 +1,5 @@
 import { AvkError } from '../../domain/errors.ts';
+import { reasonAt } from '../../domain/failure-reason.ts';
 import type { InstanceSpec } from '../../domain/instance.ts';
 import type { Unit } from '../../kernel/messenger.ts';
 import type { SagaDefinition } from '../../kernel/saga-definition.ts';
@@ -66,7 +67,7 @@ export function rolloutSaga(deps: RolloutSagaDeps): SagaDefinition<RolloutContex
     async onFailed(unit, context, saga, failure) {
       // One that was replaced or stopped has nobody who waits for it.
       if (failure.cancelled) return;
-      await deps.onFailed(unit, saga.subject, context.spec.generation, failure.reason);
+      await deps.onFailed(unit, saga.subject, context.spec.generation, reasonAt('preparing', '', failure.reason));
     },
   };
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { AvkError, asAvkError, type ErrorCode, MACHINE_ERRORS } from '../../domain/errors.ts';
+import { type Doing, reasonAt } from '../../domain/failure-reason.ts';
 import { instanceSpecSchema } from '../../domain/instance.ts';
 import { parseNodeAnswer } from '../../domain/message.ts';
 import { replicaName } from '../../domain/names.ts';
@@ -159,7 +160,7 @@ export function deploySaga(deps: DeploySagaDeps): SagaDefinition<DeployContext, 
     },
     async onFailed(unit, context, saga, failure) {
       const { subject: name, requestId } = saga;
-      unit.send('first_topic', 'error deploy', { name, reason: failure.reason }, requestId, {
+      unit.send('first_topic', 'error deploy', { name, reason: reasonOf(failure, context) }, requestId, {
         ...details(context),
         code: failure.code,
         step: failure.step,
@@ -168,6 +169,23 @@ export function deploySaga(deps: DeploySagaDeps): SagaDefinition<DeployContext, 
       });
     },
   };
+}
+
+const DOING: Record<string, Doing> = {
+  place: 'placing',
+  build: 'building',
+  start: 'starting',
+  register: 'registering',
+};
+
+function reasonOf(
+  { step, reason, cancelled }: { step: string; reason: string; cancelled: boolean },
+  context: DeployContext,
+): string {
+  const doing = DOING[step];
+  if (cancelled || !doing) return reason;
+  // While it is looked for a machine, the one before did not do.
+  return reasonAt(doing, step === 'place' ? '' : context.node, reason);
 }
 
 function placed(message: Message<'ans-node'>): Partial<DeployContext> {

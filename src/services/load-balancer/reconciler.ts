@@ -26,7 +26,7 @@ import {
   reportOf,
   specOf,
 } from './store.ts';
-import { removeStrays } from './strays.ts';
+import { createStrays } from './strays.ts';
 
 /** Brings each app to what its row says: so many replicas, healthy, routed; or gone. */
 export interface Reconciler {
@@ -85,6 +85,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
   /** Machines that were lost when last heard of. */
   let lost: ReadonlySet<string> = new Set();
   let sweepSoon = false;
+  const removeStrays = createStrays(deps);
   /** Until when nothing counts as lost: machines that were all out of sight do not come back at one moment. */
   let blindUntil = 0;
   // A machine that is back may bring what was taken away while it was lost.
@@ -376,7 +377,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
     if (due) void deps.routes.refresh().catch(() => undefined);
     if (!due && !sweepSoon) return;
     sweepSoon = false;
-    await removeStrays(deps);
+    await removeStrays();
   }
 
   function schedule(turn: number): void {

@@ -1,4 +1,5 @@
 import { AvkError, asAvkError, type ErrorCode, MACHINE_ERRORS, messageOf } from '../../domain/errors.ts';
+import { type Doing, reasonAt } from '../../domain/failure-reason.ts';
 import type { InstanceSpec } from '../../domain/instance.ts';
 import { crashBackoffMs } from '../../domain/replica-plan.ts';
 import { MOST_FAILED_STARTS } from '../../domain/rollout-plan.ts';
@@ -81,6 +82,7 @@ export function createReplicaWorker(deps: ReplicaWorkerDeps): ReplicaWorker {
     const replica = deps.replica(row.node);
     const place = { id: row.id, number: row.number, node: row.node, hostPort: row.host_port };
     const what = `starting ${spec.instance} on ${row.node}`;
+    let doing: Doing = 'building';
     try {
       const info = await turnsOf(row.node).take(cancelled, async () => {
         await withDeadline(
@@ -90,6 +92,7 @@ export function createReplicaWorker(deps: ReplicaWorkerDeps): ReplicaWorker {
           (signal) => ensureImage(replica, spec, { signal, log: (line) => log.debug({ image: spec.image }, line) }),
           cancelled,
         );
+        doing = 'starting';
         if (row.restarts > 0 && row.container_id === null) {
           await replica.runtime.stop(row.id, spec.manifest.stopSeconds);
         }
@@ -116,7 +119,7 @@ export function createReplicaWorker(deps: ReplicaWorkerDeps): ReplicaWorker {
       });
     } catch (error) {
       if (cancelled.aborted) throw error;
-      await failed(row, asAvkError(error));
+      await failed(row, doing, asAvkError(error));
     }
   }
 
@@ -127,10 +130,10 @@ export function createReplicaWorker(deps: ReplicaWorkerDeps): ReplicaWorker {
     });
   }
 
-  async function failed(row: ReplicaRow, error: AvkError): Promise<void> {
+  async function failed(row: ReplicaRow, doing: Doing, error: AvkError): Promise<void> {
     // npm ends by saying where its own log is, which nobody can read.
     const tail = error.lastLogLines.findLast((line) => line.trim() !== '' && !/complete log of this run/.test(line));
-    const message = error.message.replace(/\.$/, '');
+    const message = reasonAt(doing, row.node, error.message).replace(/\.$/, '');
     const reason = `${message}${tail ? `; last log line: ${tail}` : ''}`.slice(0, REASON_LENGTH);
     // What could not be built now can be built no better later.
     const failures = row.failures + (HOPELESS.includes(error.code) ? MOST_FAILED_STARTS : 1);

@@ -152,7 +152,7 @@ describe('rolling out', () => {
     });
     assert.deepEqual(
       [told?.fields.state, told?.fields.reason],
-      ['rolled back', 'npm ended with 1; last log line: no such package'],
+      ['rolled back', 'building on node2: npm ended with 1; last log line: no such package'],
     );
     await steady(1, 1);
   });

@@ -6,12 +6,18 @@ const labels = z
   .record(z.string(), z.string())
   .nullish()
   .transform((each) => each ?? {});
-const tags = z
+const strings = z
   .array(z.string())
   .nullish()
   .transform((each) => each ?? []);
 
-export const infoSchema = z.object({ DockerRootDir: z.string(), NCPU: z.number().default(1) });
+export const infoSchema = z.object({
+  DockerRootDir: z.string(),
+  NCPU: z.number().default(1),
+  /** Bytes. */
+  MemTotal: z.number().default(0),
+});
+export type DockerInfo = z.infer<typeof infoSchema>;
 
 export const containerSummarySchema = z.object({
   Id: z.string(),
@@ -37,13 +43,19 @@ export const containerSchema = z.object({
 });
 export type ContainerDetails = z.infer<typeof containerSchema>;
 
+/** Of a container, and of an image alike. `Image`: the one that a container was made of. */
+export const environmentSchema = z.object({
+  Image: z.string().optional(),
+  Config: z.object({ Env: strings }).nullish(),
+});
+
 export const createdSchema = z.object({ Id: z.string() });
 
-export const imageSummarySchema = z.object({ Id: z.string(), RepoTags: tags, Labels: labels });
+export const imageSummarySchema = z.object({ Id: z.string(), RepoTags: strings, Labels: labels });
 
 export const imageSchema = z.object({
   Id: z.string(),
-  RepoTags: tags,
+  RepoTags: strings,
   Config: z.object({ Labels: labels }).nullish(),
 });
 

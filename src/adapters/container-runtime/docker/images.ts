@@ -5,6 +5,7 @@ import type { ImageSpec } from '../../../ports/container-runtime.ts';
 import { createSharedWork, type Waiting } from '../shared-work.ts';
 import type { ZipLimits } from '../zip-members.ts';
 import { buildImage } from './build.ts';
+import type { BuildLimits } from './build-limits.ts';
 import { createBuildOutput } from './build-output.ts';
 import { type BuildContext, openContext } from './context.ts';
 import type { createDiskGuard } from './disk.ts';
@@ -31,6 +32,7 @@ export interface ImagesDeps {
   baseImages: BaseImages;
   buildArguments: Record<string, string>;
   buildTimeoutMs: number;
+  buildLimits: () => Promise<BuildLimits>;
   limits: ZipLimits;
   disk: ReturnType<typeof createDiskGuard>;
   peers: () => readonly ImageSource[];
@@ -124,7 +126,8 @@ export function createImages(deps: ImagesDeps) {
       signal.throwIfAborted();
       const { image } = spec;
       const args = deps.buildArguments;
-      await buildImage({ api, clock, node }, { image, tag: dockerTag(image), context, args, signal, output });
+      const limits = await deps.buildLimits();
+      await buildImage({ api, clock, node }, { image, tag: dockerTag(image), context, args, limits, signal, output });
     } finally {
       building -= 1;
       for (const id of output.made()) made.add(id);

@@ -5,12 +5,14 @@ import { createGzip } from 'node:zlib';
 import { AvkError, messageOf } from '../../../domain/errors.ts';
 import { namePattern } from '../../../domain/names.ts';
 import type { Clock } from '../../../ports/clock.ts';
-import type { Host } from '../../../ports/host.ts';
+import type { CommandResult, Host } from '../../../ports/host.ts';
 import { createLocks } from '../locks.ts';
+import type { BuildLimits } from './build-limits.ts';
 import type { Machine } from './containers.ts';
 import type { BuildContext } from './context.ts';
 import { dockerTag } from './image-names.ts';
-import { environmentFiles, linesFile, type Replica, scripts } from './operator-scripts.ts';
+import { LOOK, lookOf, newestOf, outdated } from './operator-compare.ts';
+import { environmentFiles, linesFile, type OperatorFile, type Replica, scripts } from './operator-scripts.ts';
 
 export interface OperatorFilesDeps {
   host: Host;
@@ -19,7 +21,10 @@ export interface OperatorFilesDeps {
   buildArguments: Record<string, string>;
   /** All replicas of ours on the machine, running or not. */
   replicas: () => Promise<Replica[]>;
+  /** What a replica is told; null when it is gone. */
+  told: (replica: Replica) => Promise<Record<string, string> | null>;
   machine: () => Promise<Machine>;
+  buildLimits: () => Promise<BuildLimits>;
   log: (message: string) => void;
 }
 
@@ -73,8 +78,6 @@ export function createOperatorFiles(deps: OperatorFilesDeps) {
   const closing = new AbortController();
   /** Images whose sources are there, or on their way. */
   const known = new Map<string, Promise<void>>();
-  /** What the replicas of an instance's newest generation are told; unknown when they were started by an earlier platform. */
-  const told = new Map<string, { generation: number; env: Record<string, string> }>();
   const waiting = new Map<string, symbol>();
 
   const sourcesOf = (image: string): string =>
@@ -93,10 +96,10 @@ export function createOperatorFiles(deps: OperatorFilesDeps) {
     }
   }
 
-  async function script(text: string, ...args: string[]): Promise<number> {
-    const { exitCode, stderr } = await step((signal) => host.run(['sh', '-c', text, 'sh', ...args], { signal }));
-    if (exitCode === 0 || exitCode === NOT_OURS || exitCode === NO_SOURCES) return exitCode;
-    throw new Error(stderr.trim() || `the machine's shell ended with ${exitCode}`);
+  async function script(text: string, ...args: string[]): Promise<CommandResult> {
+    const result = await step((signal) => host.run(['sh', '-c', text, 'sh', ...args], { signal }));
+    if ([0, NOT_OURS, NO_SOURCES].includes(result.exitCode)) return result;
+    throw new Error(result.stderr.trim() || `the machine's shell ended with ${result.exitCode}`);
   }
 
   /** Lets what is waited for go first, and changes that come together be written together. */
@@ -138,33 +141,69 @@ export function createOperatorFiles(deps: OperatorFilesDeps) {
     }
   }
 
+  /** Not at once, and once for changes that come together. */
+  function soon(key: string, what: string, fn: () => Promise<void>): void {
+    const mine = Symbol(key);
+    waiting.set(key, mine);
+    void locked.run(key, async () => {
+      await pause();
+      // Another change came before this one's turn, and will be written then.
+      if (waiting.get(key) !== mine) return;
+      waiting.delete(key);
+      await tried(what, fn);
+    });
+  }
+
+  async function toldTo(replicas: readonly Replica[]): Promise<Record<string, string>> {
+    for (const replica of replicas) {
+      const env = await deps.told(replica);
+      if (env) return env;
+    }
+    throw new Error('its replicas went away meanwhile');
+  }
+
+  async function scriptsOf(instance: string, replicas: readonly Replica[]): Promise<OperatorFile[]> {
+    const { buildArguments } = deps;
+    const image = replicas[0]?.container.image ?? '';
+    const [machine, limits] = await Promise.all([deps.machine(), deps.buildLimits()]);
+    return scripts({ instance, image, replicas, machine, buildArguments, buildLimits: limits });
+  }
+
+  async function compare(): Promise<void> {
+    const wanted = new Map<string, string>();
+    for (const [instance, replicas] of newestOf(await deps.replicas())) {
+      const image = replicas[0]?.container.image ?? '';
+      wanted.set(instance, lookOf(instance, image, await scriptsOf(instance, replicas)));
+    }
+    const { stdout: looked } = await script(LOOK, servicePath, MARK);
+    for (const instance of outdated(looked, wanted)) changed(instance);
+  }
+
+  function changed(instance: string): void {
+    // It becomes a path.
+    if (!namePattern.safeParse(instance).success) return;
+    soon(instance, `the files of ${instance} could not be written`, () => write(instance));
+  }
+
   async function write(instance: string): Promise<void> {
     const folder = folderOf(instance);
-    const all = (await deps.replicas()).filter(({ container }) => container.instance === instance);
-    if (all.length === 0) {
-      told.delete(instance);
+    const replicas = newestOf(await deps.replicas()).get(instance);
+    if (!replicas) {
       await script(REMOVE, folder);
       return;
     }
-    const newest = Math.max(...all.map(({ container }) => container.generation));
-    const replicas = all
-      .filter(({ container }) => container.generation === newest)
-      .sort((a, b) => a.name.localeCompare(b.name, 'en', { numeric: true }));
     const image = replicas[0]?.container.image ?? '';
+    // Before anything is touched: scripts are of no use without them.
+    const settings = environmentFiles(instance, await toldTo(replicas));
     await known.get(image);
-    const environment = told.get(instance);
-    // Of replicas that an earlier platform started it is not known what they are told; what it wrote stays.
-    const settings = environment?.generation === newest ? environmentFiles(instance, environment.env) : null;
-    const outdated = settings?.length === 1 ? posix.join(folder, linesFile(instance)) : '';
-    const result = await script(LAY_OUT, folder, sourcesOf(image), image, outdated);
-    if (result === NOT_OURS) {
+    const outdatedLines = settings.length === 1 ? posix.join(folder, linesFile(instance)) : '';
+    const { exitCode } = await script(LAY_OUT, folder, sourcesOf(image), image, outdatedLines);
+    if (exitCode === NOT_OURS) {
       log(`${folder} on ${host.name} is not the platform's, so the files of ${instance} are not written there.`);
       return;
     }
-    if (result === NO_SOURCES) log(`the sources of ${image} are not on ${host.name}; ${folder} is without them.`);
-    const { buildArguments } = deps;
-    const rendered = scripts({ instance, image, replicas, machine: await deps.machine(), buildArguments });
-    for (const { name, text, mode } of [...(settings ?? []), ...rendered]) {
+    if (exitCode === NO_SOURCES) log(`the sources of ${image} are not on ${host.name}; ${folder} is without them.`);
+    for (const { name, text, mode } of [...settings, ...(await scriptsOf(instance, replicas))]) {
       await step((signal) => host.putFile(posix.join(folder, name), text, { signal, mode }));
     }
   }
@@ -183,7 +222,7 @@ export function createOperatorFiles(deps: OperatorFilesDeps) {
         ),
       );
       try {
-        if ((await looking) === 0) return true;
+        if ((await looking).exitCode === 0) return true;
       } catch (error) {
         known.delete(image);
         throw error;
@@ -215,21 +254,12 @@ export function createOperatorFiles(deps: OperatorFilesDeps) {
       );
     },
 
-    /** Something of the instance changed on the machine. `env`: what a replica that was started is told. */
-    changed(instance: string, started?: { generation: number; env: Record<string, string> }): void {
-      // It becomes a path.
-      if (!namePattern.safeParse(instance).success) return;
-      const before = told.get(instance);
-      if (started && (!before || before.generation <= started.generation)) told.set(instance, started);
-      const mine = Symbol(instance);
-      waiting.set(instance, mine);
-      void locked.run(instance, async () => {
-        await pause();
-        // Another change came before this one's turn, and will be written then.
-        if (waiting.get(instance) !== mine) return;
-        waiting.delete(instance);
-        await tried(`the files of ${instance} could not be written`, () => write(instance));
-      });
+    /** Something of the instance changed on the machine. */
+    changed,
+
+    /** An earlier platform may have ended before it had written everything, and the machine may have lost some of it. */
+    check(): void {
+      soon('', 'the files of apps could not be looked at', compare);
     },
 
     /** Writes what is to be written, if that does not take long. */

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { promisify } from 'node:util';
 import { manifestSchema } from '../../../domain/manifest.ts';
+import { buildLimits } from './build-limits.ts';
 import { labelled } from './containers.ts';
 import { environmentFiles, scripts, words } from './operator-scripts.ts';
 
@@ -34,13 +35,14 @@ const INPUT = {
   replicas: [replica(1), replica(2)],
   machine: MACHINE,
   buildArguments: { HTTPS_PROXY: 'http://proxy:1/?a=b&c' },
+  buildLimits: buildLimits({ cores: 2, memoryBytes: 1024 ** 3 }, 2048),
 };
 
 /** An instance's folder, and a `docker` that writes down what it was given. `present`: containers and images that are there. */
 async function folderWith(
   t: TestContext,
   present: string[],
-): Promise<{ start: () => Promise<string[][]>; said: () => Promise<string> }> {
+): Promise<{ folder: string; start: () => Promise<string[][]>; said: () => Promise<string> }> {
   const folder = await mkdtemp(join(tmpdir(), 'avishkar-scripts-'));
   t.after(() => rm(folder, { recursive: true }));
   await mkdir(join(folder, 'bin'));
@@ -58,6 +60,7 @@ if [ "$1" = run ]; then printf '%s\\n' "\${LINES-unset}" "\${PLAIN-unset}" >> ${
     await writeFile(join(folder, name), text, { mode });
   }
   return {
+    folder,
     async start() {
       await run('bash', [join(folder, 'probe-1_start.sh')], {
         env: { PATH: `${join(folder, 'bin')}:${process.env.PATH}` },
@@ -90,6 +93,7 @@ test('an instance is started by hand as the platform starts it', async (t) => {
   );
   const build = calls[1] ?? [];
   assert.deepEqual(build.slice(-3), ['--file', 'Dockerfile', '.']);
+  assert.ok(build.includes('512m') && build.includes('160000'));
   assert.ok(
     build.includes('avishkar.image=Probe:1.0.0-0a1b2c3d') && build.includes('HTTPS_PROXY=http://proxy:1/?a=b&c'),
   );
@@ -112,6 +116,13 @@ test('nothing is built by hand that is there, nor ended that is not', async (t) 
     calls.map(([first]) => first),
     ['image', 'container', 'container', 'run', 'run'],
   );
+});
+
+test('nothing that runs is ended by hand when it could not be started again for want of its settings', async (t) => {
+  const { folder, start } = await folderWith(t, ['probe-1_instance_1']);
+  await rm(join(folder, 'probe-1.env'));
+  await assert.rejects(start(), /probe-1\.env is not here, without which probe-1 cannot run/);
+  await assert.rejects(readFile(join(folder, 'calls')), { code: 'ENOENT' });
 });
 
 test('what replicas are told is for the owner alone, and line by line where it fits', () => {

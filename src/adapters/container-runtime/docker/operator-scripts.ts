@@ -1,4 +1,5 @@
 import { quote } from '../../host/ssh/quote.ts';
+import { type BuildLimits, limitArguments } from './build-limits.ts';
 import { type LabelledContainer, type Machine, runArguments } from './containers.ts';
 import { dockerTag } from './image-names.ts';
 import { IMAGE_LABEL } from './labels.ts';
@@ -24,6 +25,7 @@ export interface ScriptInput {
   replicas: readonly Replica[];
   machine: Machine;
   buildArguments: Record<string, string>;
+  buildLimits: BuildLimits;
 }
 
 /** Docker reads a file of settings line by line, each up to this long. */
@@ -40,11 +42,12 @@ export function scripts(input: ScriptInput): OperatorFile[] {
   ];
 }
 
-function startScript({ instance, image, replicas, machine, buildArguments }: ScriptInput): string {
+function startScript({ instance, image, replicas, machine, buildArguments, buildLimits }: ScriptInput): string {
   const file = replicas[0]?.container.dockerfile ?? 'Dockerfile';
   const build = [
     ...['docker', 'build', '--tag', dockerTag(image), '--label', `${IMAGE_LABEL}=${image}`],
     ...Object.entries(buildArguments).flatMap(([name, value]) => ['--build-arg', `${name}=${value}`]),
+    ...limitArguments(buildLimits),
     // An app's own Dockerfile sees the app alone; ours also what is beside it.
     ...['--file', file, file === 'Dockerfile' ? '.' : 'app'],
   ];
@@ -58,6 +61,10 @@ function startScript({ instance, image, replicas, machine, buildArguments }: Scr
 set -euo pipefail
 cd "$(dirname "\${BASH_SOURCE[0]}")"
 
+if [ ! -e ${instance}.env ]; then
+  echo "${instance}.env is not here, without which ${instance} cannot run; the platform writes it when it is started" >&2
+  exit 1
+fi
 image=${words([dockerTag(image)])}
 lines=()
 if [ -e ${instance}_lines.sh ]; then . ./${instance}_lines.sh; fi

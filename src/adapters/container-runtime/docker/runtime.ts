@@ -6,11 +6,13 @@ import type { Host } from '../../../ports/host.ts';
 import { createHealthCheck } from '../health-check.ts';
 import { createLocks } from '../locks.ts';
 import type { ZipLimits } from '../zip-members.ts';
+import { BUILD_MEMORY_MB, type BuildLimits, buildLimits } from './build-limits.ts';
 import { createBody, infoOf, infoOfSummary, labelled, type Machine, readLabels } from './containers.ts';
 import { createDiskGuard } from './disk.ts';
-import { createdSchema, infoSchema } from './docker-answers.ts';
+import { createdSchema, type DockerInfo, infoSchema } from './docker-answers.ts';
 import { createDockerApi, hasStatus } from './docker-api.ts';
 import { type BaseImages, buildArguments } from './dockerfile.ts';
+import { readEnvironment } from './environment.ts';
 import { createImages, type ImageSource } from './images.ts';
 import { readLogs } from './logs.ts';
 import { createOperatorFiles } from './operator-files.ts';
@@ -33,6 +35,8 @@ export interface DockerRuntimeOptions {
   environment?: NodeJS.ProcessEnv;
   /** Default 10 minutes. */
   buildTimeoutMs?: number;
+  /** Most that one build may have, of half of the machine's memory. Default 2048. */
+  buildMemoryMb?: number;
   /** Of a zip. Default 10,000 entries and 256 MiB. */
   limits?: ZipLimits;
 }
@@ -53,13 +57,13 @@ export function createDockerRuntime(options: DockerRuntimeOptions): DockerRuntim
   const api = createDockerApi({ host, clock });
   const locked = createLocks();
   const listeners = new Set<(info: ContainerInfo) => void>();
-  let info: Promise<{ DockerRootDir: string; NCPU: number }> | null = null;
+  let info: Promise<DockerInfo> | null = null;
   /** Starts under way, by replica id. */
   const starting = new Map<string, Promise<ContainerInfo>>();
   const closed = new AbortController();
   let closing: Promise<void> | null = null;
 
-  function dockerInfo(): Promise<{ DockerRootDir: string; NCPU: number }> {
+  function dockerInfo(): Promise<DockerInfo> {
     info ??= api.call('GET', '/info', infoSchema).catch((error: unknown) => {
       info = null;
       throw error;
@@ -77,8 +81,11 @@ export function createDockerRuntime(options: DockerRuntimeOptions): DockerRuntim
     onExit: (exited) => {
       for (const listener of listeners) listener(exited);
     },
-    // A build may have been cut off by whatever interrupted us.
-    onWatching: () => images.tidy(),
+    // A build may have been cut off by whatever interrupted us, and files for operators not been written.
+    onWatching: () => {
+      images.tidy();
+      files.check();
+    },
   });
   const args = buildArguments(options.environment ?? process.env);
   const files = createOperatorFiles({
@@ -87,7 +94,9 @@ export function createDockerRuntime(options: DockerRuntimeOptions): DockerRuntim
     servicePath: options.servicePath,
     buildArguments: args,
     replicas,
+    told: ({ name }) => readEnvironment(api, name),
     machine: thisMachine,
+    buildLimits: limitsOfBuilds,
     log,
   });
   const images = createImages({
@@ -99,6 +108,7 @@ export function createDockerRuntime(options: DockerRuntimeOptions): DockerRuntim
     baseImages: options.baseImages,
     buildArguments: args,
     buildTimeoutMs: options.buildTimeoutMs ?? 10 * 60_000,
+    buildLimits: limitsOfBuilds,
     limits: options.limits ?? { maxEntries: 10_000, maxBytes: 256 * 1024 * 1024 },
     peers: options.peers ?? (() => []),
     files,
@@ -116,6 +126,11 @@ export function createDockerRuntime(options: DockerRuntimeOptions): DockerRuntim
 
   async function thisMachine(): Promise<Machine> {
     return { name: node, address: host.address, cores: (await dockerInfo()).NCPU };
+  }
+
+  async function limitsOfBuilds(): Promise<BuildLimits> {
+    const { NCPU: cores, MemTotal: memoryBytes } = await dockerInfo();
+    return buildLimits({ cores, memoryBytes }, options.buildMemoryMb ?? BUILD_MEMORY_MB);
   }
 
   async function replicas(): Promise<Replica[]> {
@@ -249,7 +264,7 @@ export function createDockerRuntime(options: DockerRuntimeOptions): DockerRuntim
       starting.set(spec.id, work);
       try {
         const started = await work;
-        files.changed(spec.instance, { generation: spec.generation, env: spec.env });
+        files.changed(spec.instance);
         return started;
       } finally {
         if (starting.get(spec.id) === work) starting.delete(spec.id);
