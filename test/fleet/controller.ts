@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { get } from 'node:http';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import type { Api } from '../support/api.ts';
 import { eventually } from '../support/eventually.ts';
 import { type Home, newHome, ROOT } from '../support/platform.ts';
@@ -102,4 +103,15 @@ export async function makePipe(path: string): Promise<() => void> {
     spawn('mkfifo', [path]).once('exit', (code) => (code === 0 ? resolve() : reject(new Error(`mkfifo: ${code}`))));
   });
   return () => writeFileSync(path, 'go on\n');
+}
+
+/** The machine that the deployment was last sent to, from the deployment manager's own tables. */
+export function placeOf(home: Home, instance: string): string {
+  const db = new DatabaseSync(join(home.directory, 'state', 'deployment-manager.db'), { readOnly: true });
+  try {
+    const row = db.prepare(`SELECT context FROM sagas WHERE kind = 'deploy' AND subject = ?`).get(instance);
+    return (JSON.parse(String(row?.context)) as { node: string }).node;
+  } finally {
+    db.close();
+  }
 }
