@@ -58,6 +58,19 @@ test('a decision taken is not taken again', () => {
   );
 });
 
+test('a replica is lost for the reason that its machine is', () => {
+  const replicas = ['VM1', 'VM2'].map((node) => ({ id: node, node, state: 'healthy' as const }));
+  const nodes = [
+    { name: 'VM1', state: 'lost' as const, reason: 'Docker on VM1 does not answer' },
+    { name: 'VM2', state: 'lost' as const, reason: null },
+    { name: 'VM3', state: 'ready' as const },
+  ];
+  assert.deepEqual(planLosses({ replicas, nodes, desired: 2 }).lost, [
+    { id: 'VM1', reason: 'Docker on VM1 does not answer' },
+    { id: 'VM2', reason: 'VM2 does not answer' },
+  ]);
+});
+
 test('a lost replica is taken up again when its machine is back before another serves', () => {
   const replicas = [{ id: 'a', node: 'VM1', state: 'lost' as const }];
   const nodes = [

@@ -4,7 +4,7 @@ import type { ReplicaState } from './replica.ts';
 export interface LossInput {
   replicas: readonly { id: string; node: string; state: ReplicaState }[];
   /** Every machine of the platform. Empty while none is known yet. */
-  nodes: readonly { name: string; state: NodeState }[];
+  nodes: readonly { name: string; state: NodeState; reason?: string | null }[];
   desired: number;
 }
 
@@ -29,12 +29,13 @@ export function planLosses({ replicas, nodes, desired }: LossInput): LossPlan {
   const plan: LossPlan = { lost: [], back: [], over: [] };
   if (!nodes.some(({ state }) => state === 'ready')) return plan;
   const states = new Map(nodes.map(({ name, state }) => [name, state]));
+  const why = (name: string): string => nodes.find((node) => node.name === name)?.reason ?? `${name} does not answer`;
   let counting = 0;
   for (const { id, node, state } of replicas) {
     if (!OF_USE.includes(state)) continue;
     const machine = states.get(node);
     if (machine === undefined) plan.over.push(id);
-    else if (machine === 'lost') plan.lost.push({ id, reason: `${node} does not answer` });
+    else if (machine === 'lost') plan.lost.push({ id, reason: why(node) });
     else counting += 1;
   }
   for (const { id, node, state } of replicas) {

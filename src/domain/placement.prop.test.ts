@@ -66,6 +66,19 @@ describe('placement', () => {
     );
   });
 
+  test('machines to avoid are passed over while another can take it, and taken where none can', () => {
+    const avoided = fc.array(fc.nat({ max: 11 }).map((index) => `node${index}`));
+    fc.assert(
+      fc.property(fleet, resources, avoided, (nodes, wanted, avoid) => {
+        const chosen = place(nodes, wanted, avoid);
+        const others = nodes.filter(({ name }) => !avoid.includes(name));
+        const without = place(others, wanted);
+        if (without.node === null) assert.deepEqual(chosen, place(nodes, wanted));
+        else assert.equal(chosen.node, without.node);
+      }),
+    );
+  });
+
   test('the order in which the machines come does not matter', () => {
     const shuffled = fleet.chain((nodes) =>
       fc.tuple(fc.constant(nodes), fc.shuffledSubarray(nodes, { minLength: nodes.length })),
@@ -132,6 +145,11 @@ describe('placement', () => {
     const { reason } = place([healthy, { ...healthy, name: 'b', cpuPercent: 90 }], small);
     assert.match(reason, /^a is the healthiest of 2 machines: CPU 10 %, memory 20 %, disk 30 %, score \d+\.\d$/);
     assert.match(place([healthy], small).reason, /the only machine that can take it/);
+    const others = ['b', 'c'].map((name) => ({ ...healthy, name }));
+    assert.match(
+      place([healthy, ...others], small, ['a']).reason,
+      /^b is .* of 2 machines besides a, where it failed: /,
+    );
   });
 });
 

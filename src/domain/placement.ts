@@ -35,13 +35,16 @@ export function infeasible(node: NodeSnapshot, resources: Resources): string | n
   return null;
 }
 
-/** The healthiest machine that can take the replica. Equal scores: fewer replicas, then the name. */
-export function place(nodes: readonly NodeSnapshot[], resources: Resources): Placement {
+/**
+ * The healthiest machine that can take the replica; one to avoid only where no other can. Equal scores: fewer replicas,
+ * then the name.
+ */
+export function place(nodes: readonly NodeSnapshot[], resources: Resources, avoid: readonly string[] = []): Placement {
+  const able = nodes.filter((node) => infeasible(node, resources) === null);
+  const others = able.filter(({ name }) => !avoid.includes(name));
+  const candidates = others.length > 0 ? others : able;
   let best: { node: NodeSnapshot; score: number } | null = null;
-  let candidates = 0;
-  for (const node of nodes) {
-    if (infeasible(node, resources)) continue;
-    candidates += 1;
+  for (const node of candidates) {
     const score = scoreNode(node);
     if (!best || isBetter(node, score, best)) best = { node, score };
   }
@@ -52,7 +55,11 @@ export function place(nodes: readonly NodeSnapshot[], resources: Resources): Pla
     `memory ${Math.round(node.memoryPercent)} %`,
     `disk ${Math.round(node.diskPercent)} %`,
   ].join(', ');
-  const among = candidates === 1 ? 'the only machine that can take it' : `the healthiest of ${candidates} machines`;
+  const passedOver = able.filter((other) => !candidates.includes(other)).map(({ name }) => name);
+  const among = [
+    candidates.length === 1 ? 'the only machine that can take it' : `the healthiest of ${candidates.length} machines`,
+    ...(passedOver.length > 0 ? [`besides ${passedOver.join(', ')}, where it failed`] : []),
+  ].join(' ');
   return { node: node.name, score, reason: `${node.name} is ${among}: ${figures}, score ${score.toFixed(1)}` };
 }
 

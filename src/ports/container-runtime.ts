@@ -73,6 +73,11 @@ export interface ContainerRuntime {
   /** The kinds of apps that it can prepare and run. What it cannot is better refused before a machine is looked for. */
   readonly runtimes: readonly Runtime[];
   /**
+   * Why containers cannot be managed on this machine now, for a person; null when they can, and while nothing is known
+   * yet. Known without asking: at once when what manages them ends, within half a minute when it hangs. Slow is none.
+   */
+  trouble(): string | null;
+  /**
    * Makes the image present. Returns at once when it is. Aborting ends the work on the machine too, and leaves no
    * half image. Two calls for one image share the work.
    *

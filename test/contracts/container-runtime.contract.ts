@@ -132,6 +132,13 @@ export function containerRuntimeContract(name: string, options: RuntimeContractO
       assert.deepEqual(await runtime.listImages(), [IMAGE]);
     });
 
+    check('has no trouble while containers can be managed', async () => {
+      const { spec } = await ready();
+      assert.equal(runtime.trouble(), null);
+      await runtime.remove(spec.id);
+      assert.equal(runtime.trouble(), null);
+    });
+
     check('shares the work of two calls for one image', async () => {
       const bundle = bundleOf(FILES);
       await Promise.all([ensure(image({ bundle })), ensure(image({ bundle })), ensure(image({ bundle }))]);

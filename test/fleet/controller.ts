@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { closeSync, constants, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { get } from 'node:http';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import type { Api } from '../support/api.ts';
 import { eventually } from '../support/eventually.ts';
 import { type Home, newHome, ROOT } from '../support/platform.ts';
@@ -114,5 +115,16 @@ export function takePipeAway(path: string): void {
     // Nobody reads it.
     if ((error as NodeJS.ErrnoException).code !== 'ENXIO') throw error;
     rmSync(path);
+  }
+}
+
+/** The machine that the deployment was last sent to, from the deployment manager's own tables. */
+export function placeOf(home: Home, instance: string): string {
+  const db = new DatabaseSync(join(home.directory, 'state', 'deployment-manager.db'), { readOnly: true });
+  try {
+    const row = db.prepare(`SELECT context FROM sagas WHERE kind = 'deploy' AND subject = ?`).get(instance);
+    return (JSON.parse(String(row?.context)) as { node: string }).node;
+  } finally {
+    db.close();
   }
 }

@@ -162,7 +162,9 @@ describe('containers on a fleet', fleetOrSkip(), () => {
     await assert.rejects(runtime.list(), { code: 'AVK_HOST_UNREACHABLE', message: /Docker on VM1 does not answer/ });
     const check = await runtime.checkHealth(info.address, null, 1_000);
     if (!check.healthy) assert.equal(check.unknown, true, check.reason);
+    await eventually(() => /^Docker on VM1 does not answer/.test(runtime.trouble() ?? ''), DEADLINE);
     await vm.begin('dockerd');
+    await eventually(() => runtime.trouble() === null, DEADLINE);
     // Without live-restore, Docker ends what ran before when it is back.
     await eventually(() => ends.length > 0, DEADLINE);
     assert.partialDeepStrictEqual(ends, [{ id: spec.id, state: 'exited' }]);

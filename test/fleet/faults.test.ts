@@ -1,13 +1,22 @@
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { type Api, signIn } from '../support/api.ts';
 import { appOf, webApp } from '../support/apps.ts';
 import { eventually } from '../support/eventually.ts';
 import { type Home, readyUrl, spawnPlatform, startPlatform, type TestPlatform } from '../support/platform.ts';
-import { fleetHome, KILLABLE, makePipe, neverStopsAsking, nodeIs, replicasOn, serves, vmNamed } from './controller.ts';
+import {
+  fleetHome,
+  KILLABLE,
+  makePipe,
+  neverStopsAsking,
+  nodeIs,
+  placeOf,
+  replicasOn,
+  serves,
+  vmNamed,
+} from './controller.ts';
 import { bringUpFleet, type Fleet, fleetOrSkip } from './fleet.ts';
 
 const LATER = { deadlineMs: 60_000 };
@@ -324,14 +333,3 @@ describe('faults of machines', fleetOrSkip(), () => {
     assert.match((await api.reaches('ends', 'failed')).reason ?? '', /^starting on VM\d: the app exited with code 3/);
   });
 });
-
-/** The machine that the deployment was last sent to, from the deployment manager's own tables. */
-function placeOf(home: Home, instance: string): string {
-  const db = new DatabaseSync(join(home.directory, 'state', 'deployment-manager.db'), { readOnly: true });
-  try {
-    const row = db.prepare(`SELECT context FROM sagas WHERE kind = 'deploy' AND subject = ?`).get(instance);
-    return (JSON.parse(String(row?.context)) as { node: string }).node;
-  } finally {
-    db.close();
-  }
-}

@@ -47,6 +47,8 @@ export interface BalancerLab {
   unstartable: Set<string>;
   /** Machines that cannot be told anything. */
   unreachable: Set<string>;
+  /** When a replica could not be started on one of them, by the system's clock, oldest first. */
+  unreached: number[];
   /** Images of which replicas were started. */
   started: Set<string>;
   /** The replica ends by itself. */
@@ -107,6 +109,7 @@ export async function balancerLab(
   const unstartable = new Set<string>();
   const started = new Set<string>();
   const unreachable = new Set<string>();
+  const unreached: number[] = [];
   let own = nodes;
   let machines: Machines | null = null;
   const exits = new Set<(info: ContainerInfo) => void>();
@@ -163,6 +166,7 @@ export async function balancerLab(
     };
     return {
       runtimes: ['node'],
+      trouble: () => null,
       async ensureImage({ image }) {
         if (unbuildable.has(image)) {
           throw new AvkError('AVK_BUILD_FAILED', 'npm ended with 1', { lastLogLines: ['no such package'] });
@@ -171,6 +175,8 @@ export async function balancerLab(
       listImages: async () => [],
       removeImage: async () => undefined,
       async start(spec) {
+        if (unreachable.has(node)) unreached.push(systemClock.monotonic());
+        refuseUnreachable();
         const existing = containers.get(spec.id);
         if (existing) return existing;
         const { id, name, instance, generation, image, hostPort } = spec;
@@ -281,6 +287,7 @@ export async function balancerLab(
     unstartable,
     started,
     unreachable,
+    unreached,
     crash(id) {
       const info = containers.get(id);
       containers.delete(id);

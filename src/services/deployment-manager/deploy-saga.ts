@@ -21,6 +21,8 @@ export const deployContextSchema = z.object({
   left: z.array(z.object({ id: z.string(), node: z.string() })).default([]),
   /** Rises when a machine or port turned out to be unusable and another is asked for. */
   attempt: z.int().default(0),
+  /** Machines on which it failed so far; others are asked for as long as one of them can take it. */
+  avoid: z.array(z.string()).default([]),
   node: z.string().default(''),
   nodeIp: z.string().default(''),
   hostPort: z.int().default(0),
@@ -72,6 +74,7 @@ export function deploySaga(deps: DeploySagaDeps): SagaDefinition<DeployContext, 
           progress(unit, saga, 'placing');
           unit.send('NodeManager', 'give best node', { name: saga.subject }, saga.requestId, {
             attempt: context.attempt,
+            avoid: context.avoid,
             resources: context.spec.manifest.resources,
           });
         },
@@ -197,6 +200,8 @@ function placed(message: Message<'ans-node'>): Partial<DeployContext> {
 
 /** Errors that are the machine's or the port's, not the app's: another may do. */
 const ELSEWHERE: readonly ErrorCode[] = [...MACHINE_ERRORS, 'AVK_PORT_TAKEN', 'AVK_IMAGE_MISSING', 'AVK_DISK_FULL'];
+/** Of these, what the same machine would most likely say again. */
+const LASTING: readonly ErrorCode[] = [...MACHINE_ERRORS, 'AVK_DISK_FULL'];
 
 function tryElsewhere(
   error: AvkError,
@@ -204,7 +209,9 @@ function tryElsewhere(
 ): { step: string; context: Partial<DeployContext> } | null {
   const most = error.code === 'AVK_PORT_TAKEN' ? MOST_PORTS : MOST_ATTEMPTS;
   if (!ELSEWHERE.includes(error.code) || context.attempt + 1 >= most) return null;
-  return { step: 'place', context: { attempt: context.attempt + 1 } };
+  const { avoid, node } = context;
+  const failedHere = LASTING.includes(error.code) && !avoid.includes(node);
+  return { step: 'place', context: { attempt: context.attempt + 1, avoid: failedHere ? [...avoid, node] : avoid } };
 }
 
 /** On to another machine, with an id of its own: the one here may be running, which cannot be seen. */

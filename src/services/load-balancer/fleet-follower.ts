@@ -4,16 +4,22 @@ import type { ServiceClient } from '../../kernel/service-client.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Log } from '../../ports/log.ts';
 
+/** A machine as the node manager tells of it. */
+export interface NodeView extends NodeSnapshot {
+  /** Why it is not as it should be. */
+  reason?: string | null;
+}
+
 /** What the node manager streams; its `FleetView`. */
 export interface FleetView {
   at: number;
-  nodes: NodeSnapshot[];
+  nodes: NodeView[];
   replicas: { id: string; node: string; cpuPercent: number; memoryPercent: number; memoryBytes: number }[];
 }
 
 /** The last view of the machines. A node manager that is silent for a while leaves the view as it was. */
 export interface FleetFollower {
-  nodes(): readonly NodeSnapshot[];
+  nodes(): readonly NodeView[];
   usage(replicaId: string): { cpuPercent: number; memoryPercent: number } | null;
   /** Calls `listener` with each view as it comes. Returns the way to stop. */
   onView(listener: (view: FleetView) => void): () => void;
@@ -25,7 +31,7 @@ const RECONNECT_MS = 500;
 
 export function createFleetFollower(client: ServiceClient, clock: Clock, log: Log): FleetFollower {
   const stopping = new AbortController();
-  let nodes: NodeSnapshot[] = [];
+  let nodes: NodeView[] = [];
   let usage = new Map<string, { cpuPercent: number; memoryPercent: number }>();
   const listeners = new Set<(view: FleetView) => void>();
   let loop: Promise<void> = Promise.resolve();

@@ -114,6 +114,28 @@ test('an app is deregistered although a machine with a replica of it is lost; wh
     ['VM1', 'VM2'],
   ));
 
+test('a replica that cannot be started on a machine that counts as well is tried again, each time later', () =>
+  withLab(
+    async (lab, balancer, replicas) => {
+      await balancer.register(specOfApp(NAME, scale(1)), 'VM1');
+      await eventually(async () => healthyOn(await replicas()).join() === 'VM1');
+      lab.unreachable.add('VM2');
+      await balancer.call('POST', `/instances/${NAME}/scale`, { generation: 1, min: 2, max: 2 });
+      const [first = 0, second = 0, third = 0] = await eventually(
+        () => (lab.unreached.length >= 3 ? lab.unreached : null),
+        { deadlineMs: 20_000 },
+      );
+      assert.ok(second - first >= 1000, `after ${second - first} ms`);
+      assert.ok(third - second >= 2000, `after ${third - second} ms`);
+      const tried = (await replicas()).filter(({ node }) => node === 'VM2');
+      assert.equal(tried.length, 1, 'it is mended where it is as long as its machine counts as well');
+      lab.unreachable.delete('VM2');
+      await eventually(async () => healthyOn(await replicas()).join() === 'VM1,VM2', { deadlineMs: 20_000 });
+      assert.deepEqual((await replicas()).map(({ id }) => id).includes(tried[0]?.id ?? ''), true);
+    },
+    ['VM1', 'VM2'],
+  ));
+
 test('further replicas go to the same machine where the operator wants it as in the starting document', () =>
   withLab(
     async (_lab, balancer, replicas) => {

@@ -1,14 +1,14 @@
 import { planLosses } from '../../domain/loss-plan.ts';
-import type { NodeSnapshot } from '../../domain/node.ts';
 import type { Unit } from '../../kernel/messenger.ts';
 import type { Log } from '../../ports/log.ts';
+import type { NodeView } from './fleet-follower.ts';
 import { type AppRow, type Db, type LoadBalancerTables, readReplicas } from './store.ts';
 
 /** Puts on record which replicas of an app are lost with their machines, and which are back. */
 export async function settleLosses(
   unit: Unit<LoadBalancerTables>,
   app: AppRow,
-  nodes: readonly NodeSnapshot[],
+  nodes: readonly NodeView[],
   { now, log }: { now: number; log: Log },
 ): Promise<void> {
   const replicas = await readReplicas(unit.tx, app.name);

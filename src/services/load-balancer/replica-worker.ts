@@ -55,6 +55,8 @@ export function createReplicaWorker(deps: ReplicaWorkerDeps): ReplicaWorker {
   const { database, clock, log } = deps;
   const jobs = new Map<string, { kind: 'start' | 'retire'; abort: AbortController; done: Promise<void> }>();
   const turns = new Map<string, Turns>();
+  /** Tries in a row that did not reach a machine that counts as well, by replica id. */
+  const unreached = new Map<string, number>();
   let stopping = false;
 
   function run(kind: 'start' | 'retire', replica: ReplicaRow, job: (signal: AbortSignal) => Promise<void>): void {
@@ -109,6 +111,7 @@ export function createReplicaWorker(deps: ReplicaWorkerDeps): ReplicaWorker {
           cancelled,
         );
       });
+      unreached.delete(row.id);
       await change(row.id, {
         state: 'healthy',
         container_id: info.containerId,
@@ -139,10 +142,10 @@ export function createReplicaWorker(deps: ReplicaWorkerDeps): ReplicaWorker {
     const failures = row.failures + (HOPELESS.includes(error.code) ? MOST_FAILED_STARTS : 1);
     log.warn({ app: row.app, replica: row.id, node: row.node, failures, reason }, 'a replica did not start');
     if (MACHINE_ERRORS.includes(error.code)) {
-      // No fault of the app's: it counts as lost with its machine, and goes on when that is back.
-      await change(row.id, { state: 'lost', since: clock.now(), reason });
+      await unreachable(row, reason);
       return;
     }
+    unreached.delete(row.id);
     // What is left of it would hold the port until the next try.
     await deps.replica(row.node).runtime.stop(row.id, 0);
     const port = error.code === 'AVK_PORT_TAKEN' ? await nextPort(row) : null;
@@ -159,6 +162,19 @@ export function createReplicaWorker(deps: ReplicaWorkerDeps): ReplicaWorker {
       reason,
       last_lines: JSON.stringify(error.lastLogLines),
     });
+  }
+
+  /** No fault of the app's: it counts as lost with its machine, and goes on when that is back. */
+  async function unreachable(row: ReplicaRow, reason: string): Promise<void> {
+    const now = clock.now();
+    if (isGone(row.node)) {
+      await change(row.id, { state: 'lost', since: now, reason });
+      return;
+    }
+    // The machine counts as well: lost, it would be taken for one that is back, and started at once, over and over.
+    const tries = (unreached.get(row.id) ?? 0) + 1;
+    unreached.set(row.id, tries);
+    await change(row.id, { state: 'crash-looping', retry_at: now + crashBackoffMs(tries), since: now, reason });
   }
 
   function nextPort(row: ReplicaRow): Promise<number | null> {
@@ -186,6 +202,7 @@ export function createReplicaWorker(deps: ReplicaWorkerDeps): ReplicaWorker {
     }
     // As long as the proxy may lead there, its port is to be nobody else's.
     if (!led) await leadElsewhere(cancelled, async () => true);
+    unreached.delete(row.id);
     await database.transaction(async (tx) => {
       await tx.deleteFrom('replicas').where('id', '=', row.id).execute();
     });

@@ -40,7 +40,7 @@ interface Known {
   /** Aborted when the machine is let go of. */
   leaving: AbortController;
   sample: HostSample | null;
-  /** By our own clock. */
+  /** When it last answered and its containers could be managed, by our own clock. */
   seenAt: number | null;
   reason: string | null;
   ports: Set<number>;
@@ -110,8 +110,7 @@ export function createFleet(options: { machines: Machines; clock: Clock; log: Lo
       try {
         for await (const sample of node.machine.host.probe({ everyMs: PROBE_EVERY_MS, signal })) {
           node.sample = sample;
-          node.seenAt = clock.monotonic();
-          node.reason = null;
+          heard(node);
           wait = PROBE_EVERY_MS;
           for (const listener of listeners) listener();
         }
@@ -123,6 +122,19 @@ export function createFleet(options: { machines: Machines; clock: Clock; log: Lo
       await clock.sleep(wait, signal).catch(() => undefined);
       wait = Math.min(wait * 2, LONGEST_RECONNECT_MS);
     }
+  }
+
+  /** A machine whose containers cannot be managed is of no more use than one that does not answer. */
+  function heard(node: Known): void {
+    const trouble = node.machine.runtime.trouble();
+    if (trouble === null) node.seenAt = clock.monotonic();
+    else if (node.reason === null) {
+      log.warn(
+        { node: node.machine.host.name, reason: trouble },
+        'a machine answers, but its containers cannot be managed',
+      );
+    }
+    node.reason = trouble;
   }
 
   async function list(node: Known): Promise<void> {

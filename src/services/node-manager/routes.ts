@@ -126,7 +126,8 @@ export function routes(app: HttpApp, deps: RouteDeps): void {
       schema: {
         tags,
         summary: 'Every machine with its state and score',
-        description: 'Called by the application manager.',
+        description:
+          'Called by the application manager. A machine whose containers cannot be managed counts as one that does not answer; `reason` says why.',
         response: { 200: z.object({ nodes: z.array(nodeSchema) }) },
       },
     },

@@ -36,7 +36,7 @@ function machine(name: string) {
       }
     },
   };
-  const runtime: Partial<ContainerRuntime> = { list: async () => [] };
+  const runtime: Partial<ContainerRuntime> = { list: async () => [], trouble: () => null };
   return {
     machine: {
       host: host as Host,

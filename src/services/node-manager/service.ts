@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import { AvkError, messageOf } from '../../domain/errors.ts';
 import { resourcesSchema } from '../../domain/manifest.ts';
 import type { NodeRole } from '../../domain/node.ts';
@@ -49,6 +50,8 @@ export interface NodeManagerDeps {
 const RESERVATION_MS = 60 * 60 * 1000;
 /** How long a question waits for machines that do not answer; shorter than its asker does. */
 const PATIENCE_MS = 20_000;
+/** Names of machines on which this deployment failed before. */
+const avoidSchema = z.array(z.string()).catch([]);
 
 export function createNodeManager(deps: NodeManagerDeps): Service {
   const { database, clock, log } = deps;
@@ -96,7 +99,7 @@ export function createNodeManager(deps: NodeManagerDeps): Service {
   async function giveBestNode(unit: Unit<NodeManagerTables>, message: Message<'give best node'>): Promise<void> {
     const instance = message.fields.name;
     const resources = resourcesSchema.catch(resourcesSchema.parse({})).parse(message.data.resources ?? {});
-    const chosen = chooseNode(fleet, resources);
+    const chosen = chooseNode(fleet, resources, avoidSchema.parse(message.data.avoid));
     const attempt = typeof message.data.attempt === 'number' ? message.data.attempt : 0;
     const answer = (node: object, data: object): void =>
       unit.send('DeploymentManager', 'ans-node', { node: JSON.stringify(node) }, message.requestId, {

@@ -249,6 +249,7 @@ export function createDockerRuntime(options: DockerRuntimeOptions): DockerRuntim
   return {
     node,
     runtimes: RUNTIMES,
+    trouble: () => watch.trouble(),
     running: () => watch.running,
     exportImage: (image, { signal }) => images.export(image, signal),
 

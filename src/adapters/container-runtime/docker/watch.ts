@@ -32,7 +32,10 @@ interface Known extends RunningContainer {
 const LOOK_EVERY_MS = 15_000;
 const LOOK_MS = 10_000;
 const FIRST_RETRY_MS = 250;
-const LONGEST_RETRY_MS = 5_000;
+/** Short, as all that happens meanwhile is heard of late, and a machine counts as lost before long. */
+const LONGEST_RETRY_MS = 1_000;
+/** Watched for so long, an interruption is a new one. */
+const STEADY_MS = 5_000;
 /** Ends that are remembered, so that each is told once. */
 const REMEMBERED = 500;
 
@@ -60,6 +63,17 @@ export function createWatch({ api, clock, node, address, log, onExit, onWatching
   /** Containers that are being ended, by container id. */
   const asked = new Map<string, number>();
   const closing = new AbortController();
+  let trouble: string | null = null;
+
+  /** What Docker has to answer if it is to be of use. */
+  async function needed<T>(answer: Promise<T>): Promise<T> {
+    try {
+      return await answer;
+    } catch (error) {
+      if (!closing.signal.aborted) trouble = messageOf(error);
+      throw error;
+    }
+  }
 
   async function list(signal?: AbortSignal): Promise<ContainerSummary[]> {
     const query = { all: true, filters: JSON.stringify({ label: [REPLICA_LABEL] }) };
@@ -127,7 +141,10 @@ export function createWatch({ api, clock, node, address, log, onExit, onWatching
   async function lookAtAll(): Promise<void> {
     const before = [...running.keys()];
     const runs = new Set<string>();
-    for (const summary of await list(closing.signal)) {
+    const summaries = await needed(list(closing.signal));
+    // What becomes of a single container below says nothing of Docker.
+    trouble = null;
+    for (const summary of summaries) {
       const info = infoOfSummary(summary, address);
       if (info?.state !== 'running') continue;
       runs.add(summary.Id);
@@ -136,14 +153,14 @@ export function createWatch({ api, clock, node, address, log, onExit, onWatching
     for (const containerId of before) if (!runs.has(containerId)) await look(containerId, null);
   }
 
-  async function follow(): Promise<void> {
+  async function follow(begun: () => void): Promise<void> {
     const over = new AbortController();
     const signal = AbortSignal.any([closing.signal, over.signal]);
     const filters = { type: ['container'], event: ['start', 'die'], label: [REPLICA_LABEL] };
-    const stream = await api.stream('GET', '/events', { query: { filters: JSON.stringify(filters) }, signal });
+    const stream = await needed(api.stream('GET', '/events', { query: { filters: JSON.stringify(filters) }, signal }));
     try {
       await lookAtAll();
-      onWatching();
+      begun();
       const looking = lookNowAndThen(signal).finally(() => over.abort());
       for await (const event of jsonLines(stream, eventSchema)) await heard(event);
       over.abort();
@@ -169,14 +186,17 @@ export function createWatch({ api, clock, node, address, log, onExit, onWatching
   async function run(): Promise<void> {
     let wait = FIRST_RETRY_MS;
     while (!closing.signal.aborted) {
-      const since = clock.monotonic();
+      let since: number | null = null;
       try {
-        await follow();
+        await follow(() => {
+          since = clock.monotonic();
+          onWatching();
+        });
       } catch (error) {
         if (closing.signal.aborted) return;
         if (wait === FIRST_RETRY_MS) log(`Docker on ${node} cannot be watched: ${messageOf(error)}`);
       }
-      if (clock.monotonic() - since > LONGEST_RETRY_MS) wait = FIRST_RETRY_MS;
+      if (since !== null && clock.monotonic() - since > STEADY_MS) wait = FIRST_RETRY_MS;
       try {
         await clock.sleep(wait, closing.signal);
       } catch {
@@ -190,6 +210,8 @@ export function createWatch({ api, clock, node, address, log, onExit, onWatching
 
   return {
     running: running as ReadonlyMap<string, RunningContainer>,
+    /** Why Docker cannot be used, as it was when last asked. */
+    trouble: () => trouble,
     list: () => list(),
     inspect,
     noteRunning,

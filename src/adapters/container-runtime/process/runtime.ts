@@ -204,6 +204,8 @@ export async function createProcessRuntime(options: ProcessRuntimeOptions): Prom
 
   return {
     runtimes: SUPPORTED_RUNTIMES,
+    // There is nothing between it and the processes that could fail.
+    trouble: () => null,
 
     async ensureImage(spec, { signal, log: tell }) {
       refuseWhenClosing();
