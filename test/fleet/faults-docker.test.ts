@@ -118,18 +118,4 @@ describe('a Docker that stays down while its VM answers', fleetOrSkip(), () => {
     await client.stop();
     assert.deepEqual(client.failures, []);
   });
-
-  test('Docker of a VM is restarted: the VM is not lost, and no replica is moved', async () => {
-    const before = await lab.deploy('web', 'brief', 2);
-    const victim = victimOf(lab, before);
-    const client = neverStopsAsking(before.endpoint ?? '');
-    await killDocker(victim);
-    await mended();
-    const now = await lab.comesTo('brief', { replicas: 2 });
-    await lab.existsOnce('brief', 2);
-    const places = (instance: typeof now) => instance.replicas.map(({ id, node }) => `${id} ${node}`).sort();
-    assert.deepEqual(places(now), places(before));
-    await client.stop();
-    await eventually(async () => (await reasonOf(victim)) === '');
-  });
 });
