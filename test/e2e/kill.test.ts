@@ -6,6 +6,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { after, before, describe, test } from 'node:test';
 import { systemClock } from '../../src/adapters/clock/system.ts';
 import { createSqliteBus } from '../../src/adapters/message-bus/sqlite.ts';
+import { neverStopsAsking } from '../fleet/controller.ts';
 import { type Api, type Instance, signIn } from '../support/api.ts';
 import { appOf, webApp } from '../support/apps.ts';
 import { eventually } from '../support/eventually.ts';
@@ -26,6 +27,9 @@ const KILLABLE = join(ROOT, 'test/support/killable.ts');
 const SETTLED = ['running', 'stopped', 'failed', 'cancelled'];
 /** Fewer on a fleet, where a platform takes longer to begin. */
 const RANDOM_KILLS = FLEET === null ? 50 : 12;
+
+/** An app that nobody touches. On a fleet its requests go past the platform, and are to be answered whatever becomes of that. */
+const STEADY = 'steady';
 
 /** What is asked of the platform that dies, so that the named step is on the way. */
 type Scenario =
@@ -88,6 +92,7 @@ const POINTS: Record<Scenario, string[]> = {
 
 describe('kill -9 of the platform', () => {
   let home: Home;
+  let client: ReturnType<typeof neverStopsAsking> | null = null;
 
   before(async () => {
     home = newHome();
@@ -100,10 +105,15 @@ describe('kill -9 of the platform', () => {
     await api.provide(webApp('web', { version: '1.0.0' }));
     await api.provide(appOf('broken', 'console.log("about to fail"); process.exit(7);'));
     await api.provide(appOf('silent', 'setInterval(() => {}, 1000);', { health: { path: '/', startSeconds: 60 } }));
+    if (FLEET !== null) {
+      await api.deploy('web', { instanceName: STEADY });
+      client = neverStopsAsking((await api.reaches(STEADY, 'running')).endpoint ?? '');
+    }
     await platform.stop();
   });
 
   after(async () => {
+    await client?.stop();
     assert.deepEqual(appProcesses(home.directory), []);
     home.remove();
   });
@@ -125,7 +135,7 @@ describe('kill -9 of the platform', () => {
           if (scenario === 'fail')
             assert.match(instance?.reason ?? '', /exited with code 7|ended while nobody watched/);
           await stopAll(api);
-          await eventually(() => appProcesses(home.directory).length === 0);
+          await eventually(() => processesOf(home).length === 0);
         } finally {
           await platform.stop();
         }
@@ -182,11 +192,41 @@ describe('kill -9 of the platform', () => {
     });
     await oneSetOfReplicas(api, home);
     await stopAll(api);
-    await eventually(() => appProcesses(home.directory).length === 0);
+    await eventually(() => processesOf(home).length === 0);
     await platform.stop();
     nothingLeftOver(home);
   });
+
+  const ONE_PROCESS = 'the built-in proxy is in the platform’s own process';
+  test('an app that is left alone answers each request through all kills', {
+    skip: FLEET === null ? ONE_PROCESS : false,
+  }, async () => {
+    assert.ok(client);
+    await client.stop();
+    assert.deepEqual(client.failures, []);
+    assert.ok(client.asked() > 100, `${client.asked()} requests`);
+    const platform = await startPlatform({ home, entry: KILLABLE });
+    const api = await signIn(platform.url);
+    const { replicas } = await api.instance(STEADY);
+    assert.deepEqual(
+      replicas.map(({ restarts }) => restarts),
+      [0],
+    );
+    await api.stop(STEADY);
+    await api.reaches(STEADY, 'stopped');
+    await platform.stop();
+  });
 });
+
+/** What runs of the apps that come and go. */
+function processesOf(home: Home): ReturnType<typeof appProcesses> {
+  return appProcesses(home.directory).filter(({ instance }) => instance !== STEADY);
+}
+
+/** The instances that come and go. */
+async function passing(api: Api): Promise<Instance[]> {
+  return (await api.instances()).filter(({ instanceName }) => instanceName !== STEADY);
+}
 
 const EXPECTED: Record<Scenario, string> = {
   deploy: 'running',
@@ -286,11 +326,9 @@ async function churn(api: Api, round: number): Promise<void> {
     await api.deploy('web', { instanceName: `round-${round}` });
     await api.deploy('broken', { instanceName: `broken-${round}` });
     for (let n = 0; n < 8; n += 1) {
-      const instance = (await api.instances())[n];
+      const instance = (await passing(api))[n];
       if (instance?.state === 'running') await api.stop(instance.instanceName);
-      const other = (await api.instances()).findLast(
-        ({ state, version }) => state === 'running' && version === '1.0.0',
-      );
+      const other = (await passing(api)).findLast(({ state, version }) => state === 'running' && version === '1.0.0');
       if (other) await upgrade(api, other.instanceName, '2.0.0').catch(() => null);
       await api.deploy('web', { instanceName: `churn-${(round + n) % 8}` }).catch(() => null);
     }
@@ -350,8 +388,8 @@ async function oneSetOfReplicas(api: Api, home: Home): Promise<void> {
 }
 
 async function stopAll(api: Api): Promise<void> {
-  for (const { instanceName } of await api.instances()) await api.stop(instanceName);
-  await eventually(async () => (await api.instances()).every(({ state }) => !['running', 'stopping'].includes(state)), {
+  for (const { instanceName } of await passing(api)) await api.stop(instanceName);
+  await eventually(async () => (await passing(api)).every(({ state }) => !['running', 'stopping'].includes(state)), {
     deadlineMs: 60_000,
   });
 }
@@ -380,7 +418,8 @@ function nothingLeftOver(home: Home): void {
   assert.deepEqual(
     query(
       'load-balancer.db',
-      `SELECT replicas.app FROM replicas JOIN apps ON apps.name = replicas.app WHERE apps.kind = 'app'`,
+      `SELECT replicas.app FROM replicas JOIN apps ON apps.name = replicas.app
+       WHERE apps.kind = 'app' AND apps.name != '${STEADY}'`,
     ),
     [],
   );
