@@ -47,7 +47,7 @@ export interface BalancerLab {
   unstartable: Set<string>;
   /** Machines that cannot be told anything. */
   unreachable: Set<string>;
-  /** When a replica could not be started on one of them, by the system's clock, oldest first. */
+  /** When a replica could not be started, or ended, on one of them, by the system's clock, oldest first. */
   unreached: number[];
   /** Images of which replicas were started. */
   started: Set<string>;
@@ -164,6 +164,9 @@ export async function balancerLab(
     const refuseUnreachable = (): void => {
       if (unreachable.has(node)) throw new AvkError('AVK_HOST_UNREACHABLE', `${node} does not answer`);
     };
+    const noteUnreached = (): void => {
+      if (unreachable.has(node)) unreached.push(systemClock.monotonic());
+    };
     return {
       runtimes: ['node'],
       trouble: () => null,
@@ -175,7 +178,7 @@ export async function balancerLab(
       listImages: async () => [],
       removeImage: async () => undefined,
       async start(spec) {
-        if (unreachable.has(node)) unreached.push(systemClock.monotonic());
+        noteUnreached();
         refuseUnreachable();
         const existing = containers.get(spec.id);
         if (existing) return existing;
@@ -201,6 +204,7 @@ export async function balancerLab(
         return info;
       },
       async stop(id) {
+        noteUnreached();
         refuseUnreachable();
         containers.delete(id);
       },
