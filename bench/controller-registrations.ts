@@ -50,6 +50,7 @@ export function benchRegistrations({ quick }: { quick: boolean }): Promise<Figur
     const addresses = await Promise.all(Array.from({ length: count }, register));
     const took = performance.now() - begin;
     const ports = new Set(addresses);
+    if (ports.size < count) throw new Error(`${count} registrations got ${ports.size} different addresses`);
     const needed = (await reloads(vm)) - before;
     return [
       figure({

@@ -125,6 +125,10 @@ describe('avishkar.yml', () => {
       `${two}loadBalancer: { vm: VM9 }\n`,
       /line 12: loadBalancer\.vm is VM9, which is none of the machines \(VM1, VM2\)/,
     );
+    refused(
+      `${two}loadBalancer: { vm: VM1, address: "http://apps.example.org" }\n`,
+      /line 12: loadBalancer\.address is not right: expected an IPv4 address or a host name, got "http:/,
+    );
     refused(two, /no loadBalancer/);
     refused(balancer, /line 1: loadBalancer is for machines of your own/);
     refused('kafka: { brokers: [] }\n', /line 1: kafka is a setting of a cluster/);

@@ -52,6 +52,11 @@ export const configSchema = z.strictObject({
     .strictObject({
       /** The machine on which NGINX runs. */
       vm: z.string().min(1),
+      /** Where users reach it, if not at the address at which the platform does: an IPv4 address or a name. */
+      address: z
+        .string()
+        .regex(/^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$/, 'expected an IPv4 address or a host name')
+        .optional(),
       /** Where NGINX on it looks for more configuration; the platform's files go there. */
       confDir: z.string().startsWith('/', 'expected an absolute path').default('/etc/nginx/conf.d'),
       /** First public port of apps. */

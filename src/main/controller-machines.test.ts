@@ -29,13 +29,8 @@ test('a machine whose key is gone is a machine all the same, and says so when it
   const entries = [entry('VM1', '127.0.0.1', gone), entry('VM2', '127.0.0.2', '')];
   const { vms, loadBalancer, ...config } = readConfig({ home: home.path(), vms: entries, loadBalancer: { vm: 'VM1' } });
   assert.ok(vms && loadBalancer);
-  const { machines, proxy } = controllerMachines({
-    config: { ...config, vms, loadBalancer },
-    entries,
-    home,
-    clock: systemClock,
-    log,
-  });
+  const options = { config: { ...config, vms, loadBalancer }, entries, home, clock: systemClock, log };
+  const { machines, proxy } = controllerMachines(options);
   try {
     const signal = new AbortController().signal;
     for (const [name, why] of [
@@ -61,6 +56,41 @@ test('a machine whose key is gone is a machine all the same, and says so when it
     if (agent !== undefined) process.env.SSH_AUTH_SOCK = agent;
     await proxy.close();
     await Promise.all(machines.list().map(({ host }) => machines.remove(host.name)));
+    home.release();
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test('users are told the address that is for them, and that of NGINX’s machine where there is none', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'avishkar-machines-'));
+  const home = takeHome(join(folder, 'home'));
+  const vm = {
+    vm_name: 'VM1',
+    vm_ip: '127.0.0.1',
+    vm_username: 'avishkar',
+    vm_key_path: join(folder, 'none'),
+    vm_service_path: '/home/avishkar/Services',
+  };
+  try {
+    for (const [address, told] of [
+      [undefined, '127.0.0.1'],
+      ['apps.example.org', 'apps.example.org'],
+    ] as const) {
+      const balancer = { vm: 'VM1', ...(address === undefined ? {} : { address }) };
+      const { vms, loadBalancer, ...config } = readConfig({ home: home.path(), vms: [vm], loadBalancer: balancer });
+      assert.ok(vms && loadBalancer);
+      const engines = controllerMachines({
+        config: { ...config, vms, loadBalancer },
+        entries: vms,
+        home,
+        clock: systemClock,
+        log,
+      });
+      assert.equal(engines.publicAddress, told);
+      await engines.proxy.close();
+      await engines.machines.remove('VM1');
+    }
+  } finally {
     home.release();
     rmSync(folder, { recursive: true });
   }

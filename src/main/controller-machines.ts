@@ -81,7 +81,7 @@ export function controllerMachines({ config, entries, home, clock, log }: Contro
       },
     },
     proxy: createNginxProxy({ host: balancer.host, confDir: config.loadBalancer.confDir, clock, log }),
-    publicAddress: balancer.host.address,
+    publicAddress: config.loadBalancer.address ?? balancer.host.address,
     balancer: { name: balancer.host.name, confDir: config.loadBalancer.confDir },
   };
 }

@@ -8,6 +8,7 @@ import { systemRandom } from '../adapters/random/system.ts';
 import { createSqliteRegistry } from '../adapters/service-registry/sqlite.ts';
 import { messageOf } from '../domain/errors.ts';
 import type { VmEntry } from '../domain/service-entry.ts';
+import { withDeadline } from '../kernel/deadline.ts';
 import type { BlobStore } from '../ports/blob-store.ts';
 import type { BundleReader } from '../ports/bundle-reader.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -42,6 +43,9 @@ export interface Engines {
   logOf(service: string): ServiceLog;
   close(): Promise<void>;
 }
+
+/** Less than what stopping has for all of this. */
+const PROXY_END_MS = 15_000;
 
 /** What tests put in the way of a platform that is otherwise the real one. */
 export interface Hooks {
@@ -100,7 +104,10 @@ export async function openEngines(config: Config, home: Home, hooks: Hooks): Pro
     balancer,
     logOf,
     async close() {
-      await proxy.close();
+      // It writes down what it was only told; a machine that hangs is not to keep the rest from ending.
+      await withDeadline(clock, PROXY_END_MS, 'closing the proxy', () => proxy.close()).catch((error) =>
+        log.warn({ reason: messageOf(error) }, 'the proxy was not closed in time'),
+      );
       await Promise.all(machines.list().map(({ host }) => machines.remove(host.name)));
       await bus.close();
       await registry.close();

@@ -149,12 +149,16 @@ describe('an operator with SSH alone', fleetOrSkip(), () => {
     const adopted = await must(vm, 'docker', 'inspect', '--format', '{{.Id}}', spec.name);
     assert.notEqual(adopted.trim(), info.containerId);
 
-    // Whatever of it is missing or of something else is made good.
+    // Whatever of it is missing or of something else is made good, and what was broken off is cleared away.
     await must(vm, 'rm', `${folder()}/probe-1.env`, `${folder()}/probe-1_lines.sh`);
+    const brokenOff = `${vm.servicePath}/.avishkar/incoming-old`;
+    await must(vm, 'install', '-d', '-o', vm.user, brokenOff);
+    await must(vm, 'touch', '-d', '3 hours ago', brokenOff);
     await written(() => there(`${folder()}/probe-1_lines.sh`).then((is) => is && complete()));
     const right = await read('probe-1_end.sh');
     await must(vm, 'sh', '-c', `echo true > ${folder()}/probe-1_end.sh`);
     await written(async () => (await read('probe-1_end.sh')) === right);
+    assert.equal(await there(brokenOff), false);
 
     const last = await createDockerHarness(vm, writesNothing);
     await last.runtime.remove(second.spec.id);

@@ -49,6 +49,8 @@ export function machineRoutes(app: HttpApp, deps: MachineRouteDeps): void {
   const { fleet, machines, database, clock } = deps;
   const tags = ['nodes'];
   const description = 'Called by the application manager.';
+  /** Names of machines that are being taken in: of two at once the second would be in the first one's place. */
+  const coming = new Set<string>();
 
   async function close({ host, runtime }: Machine): Promise<void> {
     try {
@@ -115,7 +117,9 @@ export function machineRoutes(app: HttpApp, deps: MachineRouteDeps): void {
     async (request, reply) => {
       const wanted = request.body;
       refuseTaken(wanted);
+      if (coming.has(wanted.vm_name)) throw new AvkError('AVK_CONFLICT', `${wanted.vm_name} is being taken in already`);
       const machine = machines.open(wanted);
+      coming.add(wanted.vm_name);
       let found: Check[];
       try {
         found = await deps.check(machine);
@@ -126,6 +130,8 @@ export function machineRoutes(app: HttpApp, deps: MachineRouteDeps): void {
       } catch (error) {
         await close(machine);
         throw error;
+      } finally {
+        coming.delete(wanted.vm_name);
       }
       return reply.status(201).send({ name: wanted.vm_name, checks: found });
     },

@@ -64,6 +64,9 @@ cp -al "$2/." "$1/" 2> /dev/null || cp -a "$2/." "$1/"
 printf '*\\n!app\\n!avishkar\\n!Dockerfile\\n' > "$1/.dockerignore"
 printf %s "$3" > "$1/${MARK}"`;
 
+/** What uploads left that were broken off; those under way end long before that. */
+const TIDY = `[ ! -d "$1" ] || find "$1" -maxdepth 1 -name 'incoming-*' -mmin +120 -exec rm -rf {} +`;
+
 const REMOVE = `[ ! -e "$1/${MARK}" ] || rm -rf "$1"`;
 
 /**
@@ -175,6 +178,7 @@ export function createOperatorFiles(deps: OperatorFilesDeps) {
       const image = replicas[0]?.container.image ?? '';
       wanted.set(instance, lookOf(instance, image, await scriptsOf(instance, replicas)));
     }
+    await script(TIDY, posix.join(servicePath, MARK));
     const { stdout: looked } = await script(LOOK, servicePath, MARK);
     for (const instance of outdated(looked, wanted)) changed(instance);
   }
