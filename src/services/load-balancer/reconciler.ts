@@ -27,6 +27,7 @@ import {
   specOf,
 } from './store.ts';
 import { createStrays } from './strays.ts';
+import { appsBeside, unsteadyApps } from './unsteady.ts';
 
 /** Brings each app to what its row says: so many replicas, healthy, routed; or gone. */
 export interface Reconciler {
@@ -324,51 +325,13 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
   }
 
   async function lookAtAll(): Promise<void> {
-    // What is steady needs no look: only apps whose replicas are not all healthy, or too few, or to be replaced, or going.
-    const rows = await database.read
-      .selectFrom('apps')
-      .leftJoin('replicas', 'replicas.app', 'apps.name')
-      .leftJoin('rollouts', 'rollouts.app', 'apps.name')
-      .select((column) => [
-        'apps.name',
-        'apps.state',
-        'apps.desired',
-        'rollouts.generation as rolling',
-        column.fn.count<number>('replicas.id').as('all'),
-        column.fn
-          .sum<number>(
-            column
-              .case()
-              .when(
-                column.and([
-                  column('replicas.state', '=', 'healthy'),
-                  column('replicas.generation', '=', column.ref('apps.generation')),
-                ]),
-              )
-              .then(1)
-              .else(0)
-              .end(),
-          )
-          .as('healthy'),
-      ])
-      .groupBy(['apps.name', 'apps.state', 'apps.desired', 'rollouts.generation'])
-      .execute();
-    for (const row of rows) {
-      const steady = row.all === row.desired && row.healthy === row.all && row.rolling === null;
-      if (row.state === 'removing' || !steady) kick(row.name);
-    }
+    for (const name of await unsteadyApps(database.read)) kick(name);
     const nodes = deps.fleet.nodes();
     // As long as no machine is known, none is known to be gone.
     if (nodes.length === 0) return;
     // Also one that was let go of has none to show for itself any more.
     const staying = nodes.filter((node) => !isLeft(node) && node.state !== 'lost').map(({ name }) => name);
-    const elsewhere = await database.read
-      .selectFrom('replicas')
-      .select('app')
-      .distinct()
-      .$if(staying.length > 0, (query) => query.where('node', 'not in', staying))
-      .execute();
-    for (const row of elsewhere) kick(row.app);
+    for (const name of await appsBeside(database.read, staying)) kick(name);
     await drainReporter.report(nodes);
   }
 
