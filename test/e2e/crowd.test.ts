@@ -3,7 +3,7 @@ import { after, before, describe, test } from 'node:test';
 import { type Api, signIn } from '../support/api.ts';
 import { webApp } from '../support/apps.ts';
 import { eventually } from '../support/eventually.ts';
-import { type Home, newHome, startPlatform, type TestPlatform } from '../support/platform.ts';
+import { FLEET, type Home, newHome, startPlatform, type TestPlatform } from '../support/platform.ts';
 import { appProcesses } from '../support/processes.ts';
 
 const CROWD = 100;
@@ -42,7 +42,9 @@ describe('a crowd', () => {
     const ports = instances.flatMap(({ replicas }) => replicas.map(({ hostPort }) => hostPort));
     assert.equal(new Set(ports).size, CROWD, 'a port was given twice');
     for (const { endpoint, instanceName } of instances) {
-      assert.equal(await (await fetch(endpoint ?? '')).text(), `${instanceName}_instance_1`);
+      const answer = await (await fetch(endpoint ?? '')).text();
+      // On a fleet that shares two cores a machine may be out of sight for a moment, and its replicas elsewhere then.
+      assert.match(answer, new RegExp(`^${instanceName}_instance_${FLEET === null ? '1' : '\\d+'}$`));
     }
     await Promise.all(names.map((name) => api.stop(name)));
     await eventually(async () => (await api.instances()).every(({ state }) => state === 'stopped'), {

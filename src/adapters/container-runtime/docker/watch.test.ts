@@ -29,7 +29,7 @@ const LABELS = labelsOf(labelled(container, { name: 'VM1', address: '10.0.0.11',
 interface Docker {
   clock: VirtualClock;
   /** What it answers with instead, from now on. */
-  fails: { events: Error | null; list: Error | null; inspect: Error | null };
+  fails: { events: Error | null; list: Error | null; inspect: Error | null; ping: Error | null };
   /** How long it takes to list containers. */
   listMs: number;
   /** Containers that it lists as running. */
@@ -45,7 +45,7 @@ async function watched(fn: (docker: Docker) => Promise<void>): Promise<void> {
   let events = new PassThrough();
   const docker: Docker = {
     clock,
-    fails: { events: null, list: null, inspect: null },
+    fails: { events: null, list: null, inspect: null, ping: null },
     listMs: 0,
     containers: [],
     end: () => events.end(),
@@ -59,6 +59,9 @@ async function watched(fn: (docker: Docker) => Promise<void>): Promise<void> {
       options?.signal?.addEventListener('abort', () => opened.destroy(new Error('given up')), { once: true });
       events = opened;
       return opened as never;
+    },
+    async act() {
+      if (docker.fails.ping) throw docker.fails.ping;
     },
     async call(_method, path, schema) {
       if (path !== '/containers/json') throw docker.fails.inspect ?? new DockerError(404, 'no such container');
@@ -90,6 +93,7 @@ async function watched(fn: (docker: Docker) => Promise<void>): Promise<void> {
 test('a Docker that was killed is in trouble as soon as it cannot be watched again, until it can', () =>
   watched(async ({ clock, fails, end, trouble }) => {
     fails.events = refused();
+    fails.ping = refused();
     end();
     await clock.advance(300);
     assert.equal(trouble(), 'Docker on VM1 does not answer (ECONNREFUSED).');
@@ -105,6 +109,7 @@ test('a Docker that hangs is in trouble once it does not answer a look', () =>
     docker.listMs = 10_000;
     docker.fails.list = late();
     docker.fails.events = late();
+    docker.fails.ping = late();
     await docker.clock.advance(24_000);
     assert.equal(docker.trouble(), null);
     await docker.clock.advance(1100);
@@ -124,6 +129,19 @@ test('a Docker that is slow, or closes the stream of its events now and then, is
       await docker.clock.advance(10_000);
       assert.equal(docker.trouble(), null);
     }
+  }));
+
+test('a Docker that is too busy to list its containers, but says that it is there, is in no trouble', () =>
+  watched(async (docker) => {
+    docker.listMs = 10_000;
+    docker.fails.list = late();
+    for (let count = 0; count < 60; count += 1) {
+      await docker.clock.advance(1000);
+      assert.equal(docker.trouble(), null);
+    }
+    docker.fails.list = new DockerError(500, 'its storage is broken');
+    await docker.clock.advance(30_000);
+    assert.equal(docker.trouble(), 'its storage is broken');
   }));
 
 test('a single container that cannot be looked at says nothing of Docker', () =>

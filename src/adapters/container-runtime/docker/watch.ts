@@ -11,7 +11,7 @@ import {
   eventSchema,
 } from './docker-answers.ts';
 import type { DockerApi } from './docker-api.ts';
-import { hasStatus } from './docker-api.ts';
+import { DockerError, hasStatus } from './docker-api.ts';
 import { jsonLines } from './json-lines.ts';
 import { REPLICA_LABEL } from './labels.ts';
 
@@ -31,6 +31,8 @@ interface Known extends RunningContainer {
 /** How often all are looked at besides: an event may be lost, and a silent line looks like one without news. */
 const LOOK_EVERY_MS = 15_000;
 const LOOK_MS = 10_000;
+/** An answer that waits for nothing else that Docker does. */
+const PING_MS = 5_000;
 const FIRST_RETRY_MS = 250;
 /** Short, as all that happens meanwhile is heard of late, and a machine counts as lost before long. */
 const LONGEST_RETRY_MS = 1_000;
@@ -65,14 +67,22 @@ export function createWatch({ api, clock, node, address, log, onExit, onWatching
   const closing = new AbortController();
   let trouble: string | null = null;
 
-  /** What Docker has to answer if it is to be of use. */
+  /** What Docker has to answer if it is to be of use. One that is only too busy for it still says that it is there. */
   async function needed<T>(answer: Promise<T>): Promise<T> {
     try {
       return await answer;
     } catch (error) {
-      if (!closing.signal.aborted) trouble = messageOf(error);
+      const busy = !(error instanceof DockerError) && (await isThere());
+      if (!busy && !closing.signal.aborted) trouble = messageOf(error);
       throw error;
     }
+  }
+
+  function isThere(): Promise<boolean> {
+    return api.act('GET', '/_ping', { timeoutMs: PING_MS, signal: closing.signal }).then(
+      () => true,
+      () => false,
+    );
   }
 
   async function list(signal?: AbortSignal): Promise<ContainerSummary[]> {
