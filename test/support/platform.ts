@@ -59,10 +59,12 @@ export function newHome(directory = mkdtempSync(join(tmpdir(), 'avishkar-home-')
 }
 
 const alive = new Set<ChildProcess>();
-// A test that failed may have left its own: the run would wait for it.
-after(() => {
-  for (const child of alive) child.kill('SIGKILL');
-});
+// A test that failed may have left its own: the run would wait for it. Benchmarks are no tests.
+if (process.env.NODE_TEST_CONTEXT !== undefined) {
+  after(() => {
+    for (const child of alive) child.kill('SIGKILL');
+  });
+}
 
 export function spawnPlatform(options: PlatformOptions = {}): Omit<TestPlatform, 'url'> & { child: ChildProcess } {
   const home = options.home ?? newHome();
